@@ -1,0 +1,29 @@
+//! The pure core: what a verdict is and what follows from it.
+//!
+//! No async, no clock, no randomness, no I/O: time comes in as an argument, and the same input
+//! always gives the same answer. Both modes (cluster and standalone) call the same [`plan()`].
+
+pub mod address;
+pub mod condition;
+pub mod defaults;
+pub mod endpoint;
+pub mod machine;
+pub mod outcome;
+pub mod plan;
+pub mod policy;
+mod notices;
+mod reason;
+pub mod record;
+pub mod schedule;
+pub mod status;
+mod word;
+
+pub use condition::{Condition, ConditionStatus, ConditionType};
+pub use endpoint::{Endpoint, EndpointId, ProbeSpec, Target, TargetAddress};
+pub use machine::{Machine, TargetState, Thresholds};
+pub use outcome::{Failure, Outcome};
+pub use plan::{MirrorIntent, Notice, Plan, RegistrationState, plan};
+pub use policy::TargetPolicy;
+pub use reason::Reason;
+pub use status::{Status, TargetStatus};
+pub use word::StatusWord;

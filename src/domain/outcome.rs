@@ -1,0 +1,34 @@
+//! What came back from one probe.
+
+use std::time::Duration;
+
+use super::Reason;
+
+/// A probe that did not pass.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// The cause. [`Reason::is_unreachable`] tells whether a connection was made.
+    pub reason: Reason,
+    /// A sentence without anything that the target sent and without anything that changes from
+    /// probe to probe.
+    pub message: String,
+}
+
+/// What came back from one probe.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// The answer that the protocol demands.
+    Passed {
+        /// From the start of the probe to the whole answer.
+        latency: Duration,
+    },
+    /// No such answer.
+    Failed(Failure),
+    /// Our side could not ask (resolver, route, descriptors, late scheduler): moves no streak.
+    NotAsked(Failure),
+    /// The target policy denies an address that the name has now.
+    Denied {
+        /// A sentence.
+        message: String,
+    },
+}

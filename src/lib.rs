@@ -1,0 +1,4 @@
+//! Which AI agents really answer: declare them, probe them, and read the truth in standard
+//! conditions, in a registry and on one page.
+
+pub mod domain;
