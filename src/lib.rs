@@ -2,3 +2,5 @@
 //! conditions, in a registry and on one page.
 
 pub mod domain;
+pub mod engine;
+pub mod probe;

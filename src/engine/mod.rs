@@ -1,0 +1,191 @@
+//! The engine owns time: when each target is probed, how many at once, and what became of it.
+//! It knows neither Kubernetes nor a database. It tells by [`Engine::changes`] that something
+//! changed (a hint, coalesced); the truth is read with [`Engine::states`].
+
+mod changes;
+mod table;
+
+use std::collections::HashSet;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use futures::FutureExt as _;
+use tokio::sync::Notify;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::domain::{Endpoint, EndpointId, Failure, Outcome, Reason, TargetAddress, TargetState};
+use crate::probe::Probe;
+
+pub use changes::Changes;
+use table::{Start, Table};
+
+/// Bounds on what runs at once.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Probes in flight. 1,024: 2,000 targets at 10 s that all hang for 3 s need 600.
+    pub in_flight: usize,
+    /// Probes in flight to one host, so that one host with many agents is not stormed.
+    pub per_host: usize,
+    /// New or edited targets that are probed at once rather than in their own slot, per second.
+    pub prompt_per_second: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits { in_flight: 1024, per_host: 16, prompt_per_second: 50 }
+    }
+}
+
+/// What the engine counted since it started.
+#[derive(Debug, Default)]
+pub struct Counters {
+    /// Probes begun.
+    pub started: AtomicU64,
+    /// Probes ended by themselves.
+    pub finished: AtomicU64,
+    /// Slots in which no probe could start: the one before still ran, or a limit was reached.
+    pub missed_slots: AtomicU64,
+    /// Outcomes that came after their target was edited or removed.
+    pub outdated: AtomicU64,
+    /// Probes that panicked (a bug).
+    pub panics: AtomicU64,
+}
+
+/// A handle to the engine; clones share it.
+#[derive(Clone)]
+pub struct Engine {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    probe: Arc<dyn Probe>,
+    table: Mutex<Table>,
+    wake: Notify,
+    changes: Changes,
+    counters: Counters,
+    tasks: TaskTracker,
+}
+
+impl Engine {
+    /// An engine without targets. Nothing is probed before [`Engine::run`].
+    pub fn new(probe: Arc<dyn Probe>, limits: Limits) -> Self {
+        Engine {
+            shared: Arc::new(Shared {
+                probe,
+                table: Mutex::new(Table::new(limits)),
+                wake: Notify::new(),
+                changes: Changes::default(),
+                counters: Counters::default(),
+                tasks: TaskTracker::new(),
+            }),
+        }
+    }
+
+    /// Makes the engine probe what `endpoint` says from now on. Cheap when nothing changed. A target
+    /// keeps its verdict while host, port and probe stay; a new one goes on from `restored`, or is
+    /// unknown until its first outcome. A probe in flight of a target that changed is cancelled.
+    pub fn upsert(&self, endpoint: &Endpoint, restored: impl Fn(&TargetAddress) -> Option<TargetState>) {
+        self.table().upsert(endpoint, restored, Instant::now());
+        self.shared.wake.notify_one();
+    }
+
+    /// Stops probing an endpoint.
+    pub fn remove(&self, id: &EndpointId) {
+        self.table().remove(id);
+        self.start_waiting();
+    }
+
+    /// Stops probing every endpoint that is not in `keep` (deletes that were missed).
+    pub fn retain(&self, keep: &HashSet<EndpointId>) {
+        self.table().retain(keep);
+        self.start_waiting();
+    }
+
+    /// What is known of each target, in the order of `endpoint.targets`.
+    pub fn states(&self, endpoint: &Endpoint) -> Vec<TargetState> {
+        self.table().states(endpoint)
+    }
+
+    /// Hints that an endpoint's state changed. There is one stream of them: take it once.
+    pub fn changes(&self) -> Changes {
+        self.shared.changes.clone()
+    }
+
+    /// What was counted.
+    pub fn counters(&self) -> &Counters {
+        &self.shared.counters
+    }
+
+    /// Targets, and probes in flight.
+    pub fn load(&self) -> (usize, usize) {
+        self.table().load()
+    }
+
+    fn table(&self) -> MutexGuard<'_, Table> {
+        // No code that can panic runs under this lock, and a poisoned table is still consistent.
+        self.shared.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Probes until `shutdown`; then no probe starts any more and those in flight are cancelled.
+    pub async fn run(&self, shutdown: CancellationToken) {
+        loop {
+            tokio::select! {
+                biased;
+                () = shutdown.cancelled() => break,
+                () = self.shared.wake.notified() => {}
+                () = futures::future::poll_fn(|cx| {
+                    let missed = futures::ready!(self.table().poll_due(cx));
+                    self.shared.counters.missed_slots.fetch_add(missed, Ordering::Relaxed);
+                    std::task::Poll::Ready(())
+                }) => {}
+            }
+            self.start_waiting();
+        }
+        self.table().clear();
+        self.shared.tasks.close();
+        self.shared.tasks.wait().await;
+    }
+
+    fn start_waiting(&self) {
+        let mut table = self.table();
+        while let Some(start) = table.next_start() {
+            let Start { key, target, spec } = start;
+            let engine = self.clone();
+            let asked = self.shared.probe.probe(target, spec);
+            let task = self.shared.tasks.spawn(async move {
+                let outcome = std::panic::AssertUnwindSafe(asked).catch_unwind().await;
+                engine.finished(key, outcome.ok());
+            });
+            table.started(key, task.abort_handle());
+            self.shared.counters.started.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    fn finished(&self, key: table::Key, outcome: Option<Outcome>) {
+        let counters = &self.shared.counters;
+        let outcome = outcome.unwrap_or_else(|| {
+            counters.panics.fetch_add(1, Ordering::Relaxed);
+            tracing::error!("a probe panicked: this is a bug, please report it");
+            Outcome::NotAsked(Failure {
+                reason: Reason::ProbeInfrastructureSuspect,
+                message: "The probe itself failed; see the orchestrator's log.".to_owned(),
+            })
+        });
+        let step = self.table().finished(key, &outcome);
+        match step {
+            None => counters.outdated.fetch_add(1, Ordering::Relaxed),
+            Some(changed) => {
+                if let Some(id) = changed {
+                    self.shared.changes.push(id);
+                }
+                counters.finished.fetch_add(1, Ordering::Relaxed)
+            }
+        };
+        self.start_waiting();
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,171 @@
+//! The `http` probe: one HTTP/1.1 request over a stream that the policy has said yes to. Redirects
+//! are an answer, not an instruction; what comes back is bounded and never shown.
+
+use http::header::{ACCEPT, CONNECTION, HOST, USER_AGENT};
+use http::{HeaderName, HeaderValue, Request, Response, StatusCode};
+use http_body_util::{BodyExt, Empty, LengthLimitError, Limited};
+use hyper::body::{Bytes, Incoming};
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
+
+use crate::domain::endpoint::{HttpProbe, Method, OnAuthenticationRequired};
+use crate::domain::{Failure, Reason, TargetAddress};
+
+/// The most header bytes that are read.
+const MAX_HEAD: usize = 16 * 1024;
+/// The most header fields that are read.
+const MAX_HEADERS: usize = 100;
+/// The most body bytes that are read.
+const MAX_BODY: usize = 64 * 1024;
+/// What we call ourselves.
+const AGENT: &str = concat!("configurable-agents/", env!("CARGO_PKG_VERSION"));
+/// The words of a JSON `status` that mean well (the original agents' own, and those of the health
+/// conventions in use), compared without case.
+const WELL: [&str; 8] = ["alive", "healthy", "ok", "up", "ready", "running", "pass", "serving"];
+
+fn failure(reason: Reason, message: impl Into<String>) -> Failure {
+    Failure { reason, message: message.into() }
+}
+
+/// Asks and judges.
+pub(super) async fn ask(
+    stream: TcpStream,
+    address: &TargetAddress,
+    question: &HttpProbe,
+    authentication: OnAuthenticationRequired,
+) -> Result<(), Failure> {
+    let request = request(address, question)?;
+    let (mut sender, connection) = hyper::client::conn::http1::Builder::new()
+        .max_buf_size(MAX_HEAD)
+        .max_headers(MAX_HEADERS)
+        .handshake(TokioIo::new(stream))
+        .await
+        .map_err(|error| broken(&error))?;
+    let exchange = async {
+        let response = sender.send_request(request).await.map_err(|error| broken(&error))?;
+        judge(response, question, authentication).await
+    };
+    tokio::pin!(exchange, connection);
+    // Both are driven here: a probe is one task, and nothing outlives it.
+    tokio::select! {
+        biased;
+        verdict = &mut exchange => verdict,
+        _ = &mut connection => exchange.await,
+    }
+}
+
+fn request(address: &TargetAddress, question: &HttpProbe) -> Result<Request<Empty<Bytes>>, Failure> {
+    let unusable = |_| failure(Reason::ProtocolError, "The request cannot be written: check path and headers.");
+    let mut request = Request::builder()
+        .method(question.method.as_str())
+        .uri(&question.path)
+        .header(HOST, address.to_string())
+        .header(USER_AGENT, AGENT)
+        .header(CONNECTION, "close");
+    if !question.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("accept")) {
+        request = request.header(ACCEPT, "application/json, */*");
+    }
+    for (name, value) in &question.headers {
+        let name = HeaderName::from_bytes(name.as_bytes()).map_err(|e| unusable(e.into()))?;
+        let value = HeaderValue::from_str(value).map_err(|e| unusable(e.into()))?;
+        request = request.header(name, value);
+    }
+    request.body(Empty::new()).map_err(unusable)
+}
+
+/// The messages of hyper may quote what the peer sent: they are not passed on.
+fn broken(error: &hyper::Error) -> Failure {
+    use std::error::Error as _;
+    let io = error.source().and_then(|source| source.downcast_ref::<std::io::Error>());
+    if error.is_parse_too_large() {
+        failure(Reason::ResponseTooLarge, "The answer's header is larger than 16 KiB or has more than 100 fields.")
+    } else if io.is_some_and(|io| io.kind() == std::io::ErrorKind::ConnectionReset) {
+        failure(Reason::ConnectionReset, "The connection was reset before the answer was complete.")
+    } else if error.is_incomplete_message() || error.is_closed() || error.is_canceled() {
+        failure(Reason::ProtocolError, "The connection was closed before the answer was complete.")
+    } else {
+        failure(Reason::ProtocolError, "The answer is not HTTP/1.1.")
+    }
+}
+
+async fn judge(
+    response: Response<Incoming>,
+    question: &HttpProbe,
+    authentication: OnAuthenticationRequired,
+) -> Result<(), Failure> {
+    let status = response.status();
+    let asked = format!("{} {}", question.method.as_str(), question.path);
+    if !question.expected_statuses.contains(&status.as_u16()) {
+        return unexpected(status, &asked, question, authentication);
+    }
+    if question.method == Method::Head {
+        return Ok(());
+    }
+    let body = match Limited::new(response.into_body(), MAX_BODY).collect().await {
+        Ok(body) => body.to_bytes(),
+        Err(error) if error.is::<LengthLimitError>() => {
+            return Err(failure(Reason::ResponseTooLarge, "The answer's body is larger than 64 KiB."));
+        }
+        Err(error) => {
+            let hyper = error.downcast_ref::<hyper::Error>();
+            return Err(hyper.map_or_else(
+                || failure(Reason::ProtocolError, "The answer's body cannot be read."),
+                broken,
+            ));
+        }
+    };
+    if says_well(&body) {
+        Ok(())
+    } else {
+        Err(failure(
+            Reason::UnexpectedBody,
+            format!(
+                "{asked} answered with a JSON status that does not mean well; these do: {}.",
+                WELL.join(", ")
+            ),
+        ))
+    }
+}
+
+fn unexpected(
+    status: StatusCode,
+    asked: &str,
+    question: &HttpProbe,
+    authentication: OnAuthenticationRequired,
+) -> Result<(), Failure> {
+    let code = status.as_u16();
+    match code {
+        401 if authentication == OnAuthenticationRequired::Pass => Ok(()),
+        401 => Err(failure(
+            Reason::AuthenticationRequired,
+            format!("{asked} asks for credentials (401): set onAuthenticationRequired: Pass if that is as it should be."),
+        )),
+        403 => Err(failure(Reason::CredentialsRejected, format!("{asked} is forbidden to us (403)."))),
+        300..=399 => Err(failure(
+            Reason::RedirectNotFollowed,
+            format!("{asked} answered with a redirect ({code}), which is not followed: probe where it leads."),
+        )),
+        _ => {
+            let expected: Vec<String> = question.expected_statuses.iter().map(u16::to_string).collect();
+            Err(failure(
+                Reason::UnexpectedStatus,
+                format!("{asked} answered {code}, expected {}.", expected.join(", ")),
+            ))
+        }
+    }
+}
+
+/// A JSON object with a string `status` must mean well; any other body says nothing.
+fn says_well(body: &[u8]) -> bool {
+    #[derive(serde::Deserialize)]
+    struct Health {
+        status: Option<serde_json::Value>,
+    }
+    let Ok(health) = serde_json::from_slice::<Health>(body) else { return true };
+    match health.status {
+        Some(serde_json::Value::String(word)) => {
+            WELL.iter().any(|well| well.eq_ignore_ascii_case(word.trim()))
+        }
+        _ => true,
+    }
+}
