@@ -106,6 +106,8 @@ pub enum Protocol {
     Http(HttpProbe),
     /// A TCP connection and nothing else.
     Tcp,
+    /// A protocol that this release names but does not probe; it always comes with a refusal.
+    Other(&'static str),
 }
 
 impl Protocol {
@@ -114,6 +116,7 @@ impl Protocol {
         match self {
             Protocol::Http(_) => "http",
             Protocol::Tcp => "tcp",
+            Protocol::Other(name) => name,
         }
     }
 }

@@ -56,7 +56,8 @@ pub(super) struct Table {
     origin: Instant,
     next_key: u64,
     entries: HashMap<Key, Entry>,
-    endpoints: HashMap<EndpointId, Vec<Key>>,
+    /// The object's uid (another one is another object, whatever its name) and its targets.
+    endpoints: HashMap<EndpointId, (String, Vec<Key>)>,
     timers: DelayQueue<Key>,
     /// Due and not yet looked at against the limits; each target at most once.
     ready: VecDeque<Key>,
@@ -94,11 +95,11 @@ impl Table {
         now: Instant,
     ) {
         let keep = if endpoint.refusal.is_some() { &[][..] } else { &endpoint.targets[..] };
-        let old = self.endpoints.remove(&endpoint.id).unwrap_or_default();
+        let (uid, old) = self.endpoints.remove(&endpoint.id).unwrap_or_default();
         let (mut kept, gone): (Vec<Key>, Vec<Key>) = old.into_iter().partition(|key| {
-            self.entries
-                .get(key)
-                .is_some_and(|e| *e.spec == endpoint.probe && keep.contains(&e.target))
+            let entry = self.entries.get(key);
+            let same = entry.is_some_and(|e| *e.spec == endpoint.probe && keep.contains(&e.target));
+            same && uid == endpoint.uid
         });
         gone.into_iter().for_each(|key| self.drop_entry(key));
         let spec = Arc::new(endpoint.probe.clone());
@@ -112,7 +113,7 @@ impl Table {
         for key in &kept {
             self.arm(*key, endpoint.is_probed(), now);
         }
-        self.endpoints.insert(endpoint.id.clone(), kept);
+        self.endpoints.insert(endpoint.id.clone(), (endpoint.uid.clone(), kept));
     }
 
     fn add_entry(
@@ -166,7 +167,7 @@ impl Table {
     }
 
     pub fn remove(&mut self, id: &EndpointId) {
-        for key in self.endpoints.remove(id).unwrap_or_default() {
+        for key in self.endpoints.remove(id).unwrap_or_default().1 {
             self.drop_entry(key);
         }
     }
@@ -207,7 +208,7 @@ impl Table {
     }
 
     pub fn states(&self, endpoint: &Endpoint) -> Vec<TargetState> {
-        let keys = self.endpoints.get(&endpoint.id).map_or(&[][..], Vec::as_slice);
+        let keys = self.endpoints.get(&endpoint.id).map_or(&[][..], |(_, keys)| keys.as_slice());
         let state = |target: &Target| {
             keys.iter()
                 .filter_map(|key| self.entries.get(key))

@@ -95,6 +95,7 @@ impl Prober {
         progress.reach(Phase::Answer);
         match &spec.protocol {
             Protocol::Tcp => Outcome::Passed { latency: started.elapsed() },
+            Protocol::Other(name) => not_asked(Reason::NotSupported, format!("{name} is not probed.")),
             Protocol::Http(question) => {
                 let authentication = spec.on_authentication_required;
                 match http::ask(stream, &target.address, question, authentication).await {

@@ -1,0 +1,375 @@
+//! From an `AgentEndpoint` to an [`Endpoint`]: defaults filled in, and the first thing that keeps
+//! the spec from being acted on.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
+
+use crate::api::v1alpha1::{
+    AgentEndpoint, AgentEndpointSpec, AuthenticationRequiredPolicy, Connection, Expand, HttpMethod,
+    Probe, RegistrationPolicy,
+};
+use crate::domain::address::{Host, parse_host};
+use crate::domain::condition::whole_seconds;
+use crate::domain::defaults::ProbeDefaults;
+use crate::domain::endpoint::{
+    HttpProbe, Lookup, Method, MinReady, OnAuthenticationRequired, Protocol, Refusal, Registration,
+    default_agent_id,
+};
+use crate::domain::{
+    Endpoint, EndpointId, ProbeSpec, Reason, Target, TargetAddress, TargetPolicy, Thresholds,
+};
+
+/// How names become absolute.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Naming {
+    /// A name without a dot is a Service of the object's own namespace, under this domain.
+    Cluster(String),
+    /// Names are taken as they are.
+    System,
+}
+
+/// Which explicit agent ids an object may have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AgentIds {
+    /// Those that begin with `<namespace>.`, and those that the Namespace allows.
+    Namespace,
+    /// Any.
+    Any,
+}
+
+/// The operator's part.
+#[derive(Clone, Debug)]
+pub struct Rules {
+    /// What absent `probe` fields mean.
+    pub defaults: ProbeDefaults,
+    /// What may be dialled.
+    pub policy: std::sync::Arc<TargetPolicy>,
+    /// How names become absolute.
+    pub naming: Naming,
+    /// Which ids may be asked for.
+    pub agent_ids: AgentIds,
+}
+
+/// What is known of the Service that a `serviceRef` names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ServiceFacts {
+    /// There is no cluster.
+    NoCluster,
+    /// It does not exist.
+    Missing,
+    /// It has these ports (name, number).
+    Ports(Vec<(Option<String>, u16)>),
+}
+
+/// What was looked up for one object.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Facts {
+    /// Needed when the spec has a `serviceRef`.
+    pub service: ServiceFacts,
+    /// Patterns of the Namespace's annotation `agents.configurable.dev/allowed-agent-ids`: whole
+    /// ids, or beginnings with a `*` at the end.
+    pub allowed_agent_ids: Vec<String>,
+}
+
+/// Converts. Never fails: what is wrong becomes the endpoint's refusal.
+pub fn endpoint(object: &AgentEndpoint, rules: &Rules, facts: &Facts) -> Endpoint {
+    let spec = &object.spec;
+    let id = id_of(&object.metadata);
+    let agent_id = spec.agent_id.clone().unwrap_or_else(|| default_agent_id(&id));
+    let probe = probe(spec.probe.as_ref(), &rules.defaults);
+    let (targets, service_refusal) = match targets(spec, &id, rules, facts) {
+        Ok(targets) => (targets, None),
+        Err(refusal) => (Vec::new(), Some(refusal)),
+    };
+    let refusal = denied_literal(&targets, &rules.policy)
+        .or_else(|| period_refusal(spec, &rules.defaults))
+        .or_else(|| agent_id_refusal(spec, &id, rules, facts))
+        .or_else(|| unsupported(spec))
+        .or(service_refusal);
+    Endpoint {
+        uid: object.metadata.uid.clone().unwrap_or_default(),
+        generation: object.metadata.generation.unwrap_or_default(),
+        created: created(&object.metadata),
+        targets,
+        probe,
+        min_ready: min_ready(&spec.min_ready),
+        registration: registration(spec, &id),
+        agent_id,
+        suspended: spec.suspend,
+        refusal,
+        id,
+    }
+}
+
+/// The endpoint for an object that this release cannot read: not accepted, nothing is probed.
+pub fn undecodable(metadata: &ObjectMeta, error: &str, defaults: &ProbeDefaults) -> Endpoint {
+    let id = id_of(metadata);
+    Endpoint {
+        uid: metadata.uid.clone().unwrap_or_default(),
+        generation: metadata.generation.unwrap_or_default(),
+        created: created(metadata),
+        targets: Vec::new(),
+        probe: probe(None, defaults),
+        min_ready: MinReady::Percent(100),
+        agent_id: default_agent_id(&id),
+        registration: Registration {
+            mirror: false,
+            agent_name: id.name.clone(),
+            url: None,
+            ttl_seconds: 60,
+            capabilities: Vec::new(),
+            metadata: std::collections::BTreeMap::new(),
+        },
+        suspended: false,
+        refusal: Some(Refusal {
+            reason: Reason::NotSupported,
+            message: format!("This release cannot read the object: {error}. Correct it, or upgrade."),
+            stalled: false,
+        }),
+        id,
+    }
+}
+
+fn id_of(metadata: &ObjectMeta) -> EndpointId {
+    EndpointId::new(
+        metadata.namespace.clone().unwrap_or_default(),
+        metadata.name.clone().unwrap_or_default(),
+    )
+}
+
+fn created(metadata: &ObjectMeta) -> Timestamp {
+    metadata.creation_timestamp.as_ref().map_or(Timestamp::UNIX_EPOCH, |time| whole_seconds(time.0))
+}
+
+fn seconds(value: Option<i32>, default: Duration) -> Duration {
+    value.and_then(|v| u64::try_from(v).ok()).map_or(default, Duration::from_secs)
+}
+
+fn number(value: Option<i32>, default: u32) -> u32 {
+    value.and_then(|v| u32::try_from(v).ok()).unwrap_or(default).max(1)
+}
+
+fn probe(probe: Option<&Probe>, defaults: &ProbeDefaults) -> ProbeSpec {
+    let absent = Probe::default();
+    let probe = probe.unwrap_or(&absent);
+    let period = seconds(probe.period_seconds, defaults.period).max(Duration::from_millis(100));
+    ProbeSpec {
+        protocol: protocol(probe, defaults),
+        period,
+        // Also for a given one: without a period in the spec, the default may be the shorter.
+        timeout: seconds(probe.timeout_seconds, defaults.timeout).min(period),
+        thresholds: Thresholds {
+            failure: number(probe.failure_threshold, defaults.failure_threshold),
+            success: number(probe.success_threshold, defaults.success_threshold),
+        },
+        latency_threshold: probe
+            .latency_threshold_milliseconds
+            .and_then(|v| u64::try_from(v).ok())
+            .map_or(defaults.latency_threshold, Duration::from_millis),
+        on_authentication_required: match probe.on_authentication_required {
+            Some(AuthenticationRequiredPolicy::Pass) => OnAuthenticationRequired::Pass,
+            _ => OnAuthenticationRequired::Fail,
+        },
+    }
+}
+
+fn protocol(probe: &Probe, defaults: &ProbeDefaults) -> Protocol {
+    let named = [
+        ("grpc", probe.grpc.is_some()),
+        ("a2a", probe.a2a.is_some()),
+        ("mcp", probe.mcp.is_some()),
+    ];
+    if let Some((name, _)) = named.into_iter().find(|(_, given)| *given) {
+        return Protocol::Other(name);
+    }
+    if probe.tcp.is_some() {
+        return Protocol::Tcp;
+    }
+    let http = probe.http.clone().unwrap_or_default();
+    let mut expected: Vec<u16> =
+        http.expected_statuses.iter().filter_map(|status| u16::try_from(*status).ok()).collect();
+    if expected.is_empty() {
+        expected.push(200);
+    }
+    Protocol::Http(HttpProbe {
+        path: http.path.unwrap_or_else(|| defaults.path.clone()),
+        method: match http.method {
+            Some(HttpMethod::Head) => Method::Head,
+            _ => Method::Get,
+        },
+        expected_statuses: expected,
+        headers: http.headers.into_iter().map(|header| (header.name, header.value)).collect(),
+    })
+}
+
+fn min_ready(value: &IntOrString) -> MinReady {
+    match value {
+        IntOrString::Int(count) => MinReady::Count(u32::try_from(*count).unwrap_or(0)),
+        IntOrString::String(text) => {
+            let percent = text.trim_end_matches('%').parse().unwrap_or(100);
+            MinReady::Percent(u32::min(percent, 100))
+        }
+    }
+}
+
+fn registration(spec: &AgentEndpointSpec, id: &EndpointId) -> Registration {
+    let registration = &spec.registration;
+    Registration {
+        mirror: registration.policy == RegistrationPolicy::Mirror,
+        agent_name: registration.agent_name.clone().unwrap_or_else(|| id.name.clone()),
+        url: registration.url.clone(),
+        ttl_seconds: u32::try_from(registration.ttl_seconds).unwrap_or(60).clamp(15, 3600),
+        capabilities: registration.capabilities.clone(),
+        metadata: registration.metadata.clone(),
+    }
+}
+
+fn targets(
+    spec: &AgentEndpointSpec,
+    id: &EndpointId,
+    rules: &Rules,
+    facts: &Facts,
+) -> Result<Vec<Target>, Refusal> {
+    if let Some(service) = &spec.service_ref {
+        let Naming::Cluster(domain) = &rules.naming else {
+            return Err(refusal(
+                Reason::RequiresCluster,
+                "serviceRef needs a cluster: name hosts in targets instead.",
+            ));
+        };
+        let port = service_port(&service.name, &service.port, id, &facts.service)?;
+        let host = format!("{}.{}.svc.{domain}", service.name, id.namespace);
+        return Ok(vec![Target {
+            lookup: Lookup::Name(host.clone()),
+            address: TargetAddress { host, port },
+        }]);
+    }
+    let target = |target: &crate::api::v1alpha1::Target| {
+        let lookup = match parse_host(&target.host)? {
+            Host::Literal(ip) => Lookup::Literal(ip),
+            Host::Name(name) => Lookup::Name(match &rules.naming {
+                Naming::Cluster(domain) if !name.contains('.') => {
+                    format!("{name}.{}.svc.{domain}", id.namespace)
+                }
+                _ => name,
+            }),
+        };
+        let port = u16::try_from(target.port).ok()?;
+        Some(Target { address: TargetAddress { host: target.host.clone(), port }, lookup })
+    };
+    spec.targets
+        .iter()
+        .map(|t| {
+            target(t).ok_or_else(|| {
+                let what = format!("The target {:?} port {} cannot be used: correct it.", t.host, t.port);
+                refusal(Reason::NotSupported, &what)
+            })
+        })
+        .collect()
+}
+
+fn service_port(
+    name: &str,
+    wanted: &IntOrString,
+    id: &EndpointId,
+    service: &ServiceFacts,
+) -> Result<u16, Refusal> {
+    let ports = match service {
+        ServiceFacts::NoCluster => {
+            return Err(refusal(Reason::RequiresCluster, "serviceRef needs a cluster."));
+        }
+        ServiceFacts::Missing => {
+            let what = format!("Service {name} does not exist in namespace {}.", id.namespace);
+            return Err(refusal(Reason::ServiceNotFound, &what));
+        }
+        ServiceFacts::Ports(ports) => ports,
+    };
+    let found = ports.iter().find(|(port_name, number)| match wanted {
+        IntOrString::Int(port) => i32::from(*number) == *port,
+        IntOrString::String(text) => port_name.as_deref() == Some(text),
+    });
+    found.map(|(_, number)| *number).ok_or_else(|| {
+        let wanted = match wanted {
+            IntOrString::Int(port) => port.to_string(),
+            IntOrString::String(text) => text.clone(),
+        };
+        let what = format!("Service {name} has no port {wanted}.");
+        refusal(Reason::ServicePortNotFound, &what)
+    })
+}
+
+fn refusal(reason: Reason, message: &str) -> Refusal {
+    Refusal { reason, message: message.to_owned(), stalled: false }
+}
+
+fn denied_literal(targets: &[Target], policy: &TargetPolicy) -> Option<Refusal> {
+    targets.iter().find_map(|target| {
+        let Lookup::Literal(ip) = target.lookup else { return None };
+        let why = policy.check(ip, target.address.port).err()?;
+        Some(Refusal {
+            reason: Reason::TargetNotPermitted,
+            message: format!(
+                "{} may not be probed ({why}): change the target, or ask the operator for --allow-targets.",
+                target.address
+            ),
+            stalled: true,
+        })
+    })
+}
+
+fn period_refusal(spec: &AgentEndpointSpec, defaults: &ProbeDefaults) -> Option<Refusal> {
+    let period = spec.probe.as_ref()?.period_seconds?;
+    let least = defaults.min_period.as_secs();
+    (u64::try_from(period).unwrap_or(0) < least).then(|| {
+        let what = format!("periodSeconds must be at least {least} here (--min-period-seconds).");
+        refusal(Reason::PeriodNotPermitted, &what)
+    })
+}
+
+fn agent_id_refusal(
+    spec: &AgentEndpointSpec,
+    id: &EndpointId,
+    rules: &Rules,
+    facts: &Facts,
+) -> Option<Refusal> {
+    let agent_id = spec.agent_id.as_ref()?;
+    let own = agent_id.strip_prefix(&id.namespace).is_some_and(|rest| rest.starts_with('.'));
+    let allowed = facts.allowed_agent_ids.iter().any(|pattern| match pattern.strip_suffix('*') {
+        Some(beginning) => agent_id.starts_with(beginning),
+        None => agent_id == pattern,
+    });
+    (rules.agent_ids == AgentIds::Namespace && !own && !allowed).then(|| {
+        let what = format!(
+            "agentID must begin with `{}.`, or the Namespace's annotation {}/allowed-agent-ids must allow it.",
+            id.namespace,
+            crate::api::GROUP
+        );
+        refusal(Reason::AgentIDNotPermitted, &what)
+    })
+}
+
+/// Fields that this release accepts and cannot act on: nothing is sent rather than half of it.
+fn unsupported(spec: &AgentEndpointSpec) -> Option<Refusal> {
+    let probe = spec.probe.clone().unwrap_or_default();
+    let reuse = probe.http.as_ref().is_some_and(|http| http.connection == Some(Connection::Reuse));
+    let expand = spec.service_ref.as_ref().is_some_and(|s| s.expand == Expand::Endpoints);
+    let given = [
+        (probe.grpc.is_some(), "probe.grpc"),
+        (probe.a2a.is_some(), "probe.a2a"),
+        (probe.mcp.is_some(), "probe.mcp"),
+        (reuse, "probe.http.connection: Reuse"),
+        (probe.tls.is_some(), "probe.tls"),
+        (probe.credentials_ref.is_some(), "probe.credentialsRef"),
+        (expand, "serviceRef.expand: Endpoints"),
+    ];
+    let (_, field) = given.into_iter().find(|(given, _)| *given)?;
+    let what = format!("spec.{field} has no effect in this release: remove it; nothing is probed meanwhile.");
+    Some(refusal(Reason::NotSupported, &what))
+}
+
+#[cfg(test)]
+#[path = "spec_tests.rs"]
+mod tests;

@@ -1,0 +1,258 @@
+//! The registry's HTTP client: every call has a deadline, every answer a bound.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::domain::record::{
+    BatchRequest, BatchResponse, RenewalRequest, RenewalResponse, SnapshotRequest, SnapshotResponse,
+};
+
+/// For one call, from the connection to the last byte.
+const DEADLINE: Duration = Duration::from_secs(5);
+/// The most bytes of an answer that are read.
+const MAX_ANSWER: usize = 4 * 1024 * 1024;
+
+/// How to reach a registry.
+#[derive(Clone, Debug)]
+pub struct ClientSettings {
+    /// Base URL, `http` or `https`.
+    pub url: String,
+    /// The scope to write to.
+    pub scope: String,
+    /// A file with a bearer token, read at each call so that it can be rotated.
+    pub token_file: Option<PathBuf>,
+}
+
+/// Why a call failed. The texts hold nothing of what the other side sent but its status.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    /// The URL cannot be used.
+    #[error("`{0}` is not the URL of a registry: it must begin with http:// or https://")]
+    Url(String),
+    /// The client cannot be made (TLS roots).
+    #[error("cannot make an HTTP client: {0}")]
+    Client(String),
+    /// The token file cannot be read.
+    #[error("cannot read the registry token from {path}: {cause}")]
+    Token {
+        /// Which file.
+        path: String,
+        /// Why not.
+        cause: String,
+    },
+    /// No answer.
+    #[error("cannot reach the agent registry at {url}: {cause}")]
+    Unreachable {
+        /// Where.
+        url: String,
+        /// Why not.
+        cause: String,
+    },
+    /// An answer that says no.
+    #[error("the agent registry at {url} answered {status}{hint}")]
+    Refused {
+        /// Where.
+        url: String,
+        /// HTTP status.
+        status: u16,
+        /// What that means.
+        hint: &'static str,
+    },
+    /// An answer that is none.
+    #[error("{url} does not answer like an agent registry: {cause}")]
+    Garbage {
+        /// Where.
+        url: String,
+        /// What is wrong with it.
+        cause: String,
+    },
+}
+
+/// How the orchestrator shows itself in the registry.
+#[derive(Clone, Debug, Serialize)]
+pub struct OrchestratorIdentity {
+    /// The source's id.
+    pub orchestrator_id: String,
+    /// A name for people.
+    pub orchestrator_name: String,
+    /// `kubernetes` or `standalone`.
+    pub orchestrator_type: String,
+    /// Where its API is.
+    pub api_endpoint: String,
+    /// How long it lives without a beat.
+    pub ttl_seconds: u32,
+}
+
+impl OrchestratorIdentity {
+    /// The TTL.
+    pub fn ttl(&self) -> Duration {
+        Duration::from_secs(u64::from(self.ttl_seconds))
+    }
+}
+
+/// A client of one registry and scope; clones share connections.
+#[derive(Clone)]
+pub struct Client {
+    http: reqwest::Client,
+    base: reqwest::Url,
+    shown: String,
+    scope: String,
+    token_file: Option<PathBuf>,
+}
+
+impl Client {
+    /// Checks the URL; makes no connection.
+    pub fn new(settings: &ClientSettings) -> Result<Self, ClientError> {
+        let bad = || ClientError::Url(settings.url.clone());
+        let mut base = reqwest::Url::parse(&settings.url).map_err(|_| bad())?;
+        if !matches!(base.scheme(), "http" | "https") || base.host_str().is_none() {
+            return Err(bad());
+        }
+        if !base.path().ends_with('/') {
+            base.set_path(&format!("{}/", base.path()));
+        }
+        let mut shown = base.clone();
+        // The setters fail only for URLs without a host; what is shown holds no credentials.
+        shown.set_username("").ok();
+        shown.set_password(None).ok();
+        let http = reqwest::Client::builder()
+            .timeout(DEADLINE)
+            .connect_timeout(Duration::from_secs(3))
+            .redirect(reqwest::redirect::Policy::none())
+            .no_proxy()
+            .user_agent(concat!("configurable-agents/", env!("CARGO_PKG_VERSION")))
+            .build()
+            .map_err(|e| ClientError::Client(e.to_string()))?;
+        Ok(Client {
+            http,
+            base,
+            shown: shown.as_str().trim_end_matches('/').to_owned(),
+            scope: settings.scope.clone(),
+            token_file: settings.token_file.clone(),
+        })
+    }
+
+    /// The base URL as people may see it.
+    pub fn url(&self) -> &str {
+        &self.shown
+    }
+
+    /// Host and port of the registry, for the target policy.
+    pub fn peer(&self) -> Option<(String, u16)> {
+        Some((self.base.host_str()?.to_owned(), self.base.port_or_known_default()?))
+    }
+
+    /// See [`BatchRequest`].
+    pub async fn batch(&self, source: &str, request: &BatchRequest) -> Result<BatchResponse, ClientError> {
+        self.source_call(source, "batch", request).await
+    }
+
+    /// See [`RenewalRequest`].
+    pub async fn renew(&self, source: &str, request: &RenewalRequest) -> Result<RenewalResponse, ClientError> {
+        self.source_call(source, "renewal", request).await
+    }
+
+    /// See [`SnapshotRequest`].
+    pub async fn snapshot(
+        &self,
+        source: &str,
+        request: &SnapshotRequest,
+    ) -> Result<SnapshotResponse, ClientError> {
+        self.source_call(source, "snapshot", request).await
+    }
+
+    /// Registers the orchestrator itself.
+    pub async fn announce(&self, identity: &OrchestratorIdentity) -> Result<(), ClientError> {
+        let request = self.http.post(self.path(&["orchestrator", "register"])?).json(identity);
+        self.send::<serde_json::Value>(request).await.map(drop)
+    }
+
+    /// One heartbeat of the orchestrator; false when the registry does not know it.
+    pub async fn beat(&self, identity: &OrchestratorIdentity) -> Result<bool, ClientError> {
+        let url = self.path(&["orchestrator", &identity.orchestrator_id, "heartbeat"])?;
+        match self.send::<serde_json::Value>(self.http.post(url)).await {
+            Ok(_) => Ok(true),
+            Err(ClientError::Refused { status: 404, .. }) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Takes the orchestrator out of the registry.
+    pub async fn leave(&self, identity: &OrchestratorIdentity) -> Result<(), ClientError> {
+        let url = self.path(&["orchestrators", &identity.orchestrator_id])?;
+        self.send::<serde_json::Value>(self.http.delete(url)).await.map(drop)
+    }
+
+    async fn source_call<Q: Serialize, A: DeserializeOwned>(
+        &self,
+        source: &str,
+        call: &str,
+        request: &Q,
+    ) -> Result<A, ClientError> {
+        let url = self.path(&["v1", "scopes", &self.scope, "sources", source, call])?;
+        self.send(self.http.post(url).json(request)).await
+    }
+
+    fn path(&self, segments: &[&str]) -> Result<reqwest::Url, ClientError> {
+        let mut url = self.base.clone();
+        url.path_segments_mut()
+            .map_err(|()| ClientError::Url(self.shown.clone()))?
+            .pop_if_empty()
+            .extend(segments);
+        Ok(url)
+    }
+
+    async fn send<A: DeserializeOwned>(&self, mut request: reqwest::RequestBuilder) -> Result<A, ClientError> {
+        if let Some(path) = &self.token_file {
+            let token = tokio::fs::read_to_string(path).await.map_err(|e| ClientError::Token {
+                path: path.display().to_string(),
+                cause: e.to_string(),
+            })?;
+            request = request.bearer_auth(token.trim());
+        }
+        let url = || self.shown.clone();
+        let mut response = request
+            .send()
+            .await
+            .map_err(|e| ClientError::Unreachable { url: url(), cause: cause(&e) })?;
+        let status = response.status();
+        if !status.is_success() {
+            let hint = match status.as_u16() {
+                401 | 403 => ": it wants another token (--registry-token-file)",
+                404 => ": it does not know this call; is it a configurable-agents registry of this version?",
+                409 => ": a newer orchestrator writes for this source",
+                _ => "",
+            };
+            return Err(ClientError::Refused { url: url(), status: status.as_u16(), hint });
+        }
+        let garbage = |cause: String| ClientError::Garbage { url: url(), cause };
+        let mut body = Vec::new();
+        loop {
+            let chunk = response.chunk().await;
+            let chunk = chunk.map_err(|e| ClientError::Unreachable { url: url(), cause: cause(&e) })?;
+            let Some(chunk) = chunk else { break };
+            body.extend_from_slice(&chunk);
+            if body.len() > MAX_ANSWER {
+                return Err(garbage("the answer is larger than 4 MiB".to_owned()));
+            }
+        }
+        serde_json::from_slice(&body).map_err(|e| {
+            garbage(format!("not the JSON that was expected (line {}, column {})", e.line(), e.column()))
+        })
+    }
+}
+
+/// The innermost cause, without the URL that reqwest adds.
+fn cause(error: &reqwest::Error) -> String {
+    if error.is_timeout() {
+        return "no answer within the deadline".to_owned();
+    }
+    let mut innermost: &dyn std::error::Error = error;
+    while let Some(source) = innermost.source() {
+        innermost = source;
+    }
+    innermost.to_string()
+}

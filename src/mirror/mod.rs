@@ -1,0 +1,346 @@
+//! The mirror: orchestrator → registry. What the registry should hold is kept here, latest wins; a
+//! loop writes the differences in batches, renews all of it in one call, and sends a snapshot when
+//! the two digests disagree. The registry may be away at any time: nothing is lost by it.
+
+mod client;
+mod outbox;
+
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use futures::future::BoxFuture;
+use rand::RngExt as _;
+use tokio::sync::Notify;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::domain::record::{
+    BatchRequest, Holdings, MAX_ITEMS, RenewalRequest, SnapshotRequest, Stamp,
+};
+use crate::domain::{Endpoint, EndpointId, MirrorIntent, RegistrationState};
+
+pub use client::{Client, ClientError, ClientSettings, OrchestratorIdentity};
+use outbox::{Outbox, SnapshotPage};
+
+/// Lists, anew and from the source of truth, the endpoints that exist. Asked before many
+/// contributions are withdrawn at once.
+pub type Relist = Arc<dyn Fn() -> BoxFuture<'static, Option<HashSet<EndpointId>>> + Send + Sync>;
+
+/// Says that an endpoint wants to be looked at again.
+pub type Hint = Arc<dyn Fn(EndpointId) + Send + Sync>;
+
+/// Who writes, and how newer writers are told from older ones.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Source {
+    /// Uid of the Lease, or of the database.
+    pub id: String,
+    /// Rises with every holder.
+    pub epoch: i64,
+}
+
+/// What the loop needs beside the registry.
+#[derive(Clone)]
+pub struct Surroundings {
+    /// See [`Relist`].
+    pub relist: Relist,
+    /// See [`Hint`].
+    pub hint: Hint,
+    /// May we write now? (Is the Lease still ours?)
+    pub may_write: Arc<dyn Fn() -> bool + Send + Sync>,
+}
+
+/// At most so many endpoints a second turn to or from `RegistryUnavailable`: a registry that comes
+/// and goes must not storm the API server.
+const ANNOUNCEMENTS_PER_SECOND: usize = 50;
+/// The longest pause between two tries.
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+/// What is left in the outbox at the end is tried for so long.
+const FLUSH: Duration = Duration::from_secs(2);
+
+/// A handle to the mirror; clones share it.
+#[derive(Clone)]
+pub struct Mirror {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    client: Option<Client>,
+    outbox: Mutex<Outbox>,
+    wake: Notify,
+}
+
+impl Mirror {
+    /// A mirror to a registry; without one every endpoint's registration is disabled.
+    pub fn new(client: Option<Client>) -> Self {
+        let outbox = Mutex::new(Outbox::new(Instant::now()));
+        Mirror { shared: Arc::new(Shared { client, outbox, wake: Notify::new() }) }
+    }
+
+    fn outbox(&self) -> MutexGuard<'_, Outbox> {
+        // No code that can panic runs under this lock.
+        self.shared.outbox.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Says what the registry should hold of an endpoint. The newest word wins. Answers which other
+    /// endpoints are touched by it: those that claim the same agent id.
+    pub fn put(&self, endpoint: &Endpoint, intent: MirrorIntent) -> Vec<EndpointId> {
+        let touched = self.outbox().put(endpoint, intent);
+        self.shared.wake.notify_one();
+        touched
+    }
+
+    /// The endpoint is gone: what we said of it is withdrawn.
+    pub fn remove(&self, id: &EndpointId) -> Vec<EndpointId> {
+        let touched = self.outbox().remove(id);
+        self.shared.wake.notify_one();
+        touched
+    }
+
+    /// Endpoints that we say something of.
+    pub fn known(&self) -> HashSet<EndpointId> {
+        self.outbox().known()
+    }
+
+    /// Every object of the first complete list has been looked at: from now on, what is not here
+    /// may be withdrawn.
+    pub fn open(&self) {
+        self.outbox().open = true;
+        self.shared.wake.notify_one();
+    }
+
+    /// How an endpoint stands with the registry, for its `Registered` condition.
+    pub fn state(&self, endpoint: &Endpoint) -> RegistrationState {
+        let Some(client) = &self.shared.client else {
+            return RegistrationState::Disabled("No registry is configured (--registry-url).".to_owned());
+        };
+        if !endpoint.registration.mirror {
+            return RegistrationState::Disabled("spec.registration.policy is None.".to_owned());
+        }
+        self.outbox().state(endpoint, client.url())
+    }
+
+    /// Is the registry answering? `None` before the first try.
+    pub fn reachable(&self) -> Option<bool> {
+        self.outbox().reachable
+    }
+
+    /// Writes until `shutdown`, then tries for a moment to send what is left.
+    pub async fn run(
+        &self,
+        source: Source,
+        identity: OrchestratorIdentity,
+        surroundings: Surroundings,
+        shutdown: CancellationToken,
+    ) {
+        let Some(client) = self.shared.client.clone() else { return };
+        let mut run = Run {
+            mirror: self.clone(),
+            client,
+            source,
+            identity,
+            surroundings,
+            seq: 0,
+            failures: 0,
+            renew_at: Instant::now(),
+            beat_at: Instant::now(),
+            announced: false,
+            in_doubt: true,
+        };
+        let mut sweep = tokio::time::interval(Duration::from_secs(1));
+        sweep.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut pause_until = Instant::now();
+        loop {
+            tokio::select! {
+                () = shutdown.cancelled() => break,
+                _ = sweep.tick() => run.sweep(),
+                () = self.shared.wake.notified() => {}
+            }
+            if Instant::now() >= pause_until && (run.surroundings.may_write)() {
+                pause_until = tokio::select! {
+                    () = shutdown.cancelled() => break,
+                    pause = run.cycle() => Instant::now() + pause,
+                };
+            }
+        }
+        if (run.surroundings.may_write)() {
+            tokio::time::timeout(FLUSH, run.leave()).await.ok();
+        }
+    }
+}
+
+/// One holder's loop.
+struct Run {
+    mirror: Mirror,
+    client: Client,
+    source: Source,
+    identity: OrchestratorIdentity,
+    surroundings: Surroundings,
+    seq: i64,
+    failures: u32,
+    renew_at: Instant,
+    beat_at: Instant,
+    /// The orchestrator itself is registered.
+    announced: bool,
+    /// We do not know what the registry holds: a snapshot is due.
+    in_doubt: bool,
+}
+
+impl Run {
+    fn stamp(&mut self) -> Stamp {
+        self.seq += 1;
+        Stamp { epoch: self.source.epoch, seq: self.seq }
+    }
+
+    /// Does what is due; answers how long to wait before the next try.
+    async fn cycle(&mut self) -> Duration {
+        match self.write().await {
+            Ok(contacted) => {
+                if contacted {
+                    if self.failures > 0 {
+                        tracing::info!(registry.url = %self.client.url(), "the registry answers again");
+                    }
+                    self.failures = 0;
+                    self.mirror.outbox().contacted();
+                }
+                Duration::ZERO
+            }
+            Err(error) => {
+                if self.failures == 0 {
+                    tracing::warn!(registry.url = %self.client.url(), error = %error,
+                        "the registry cannot be written to; agents keep their status, trying again in the background");
+                }
+                self.in_doubt = true;
+                self.failures = self.failures.saturating_add(1);
+                self.mirror.outbox().failed();
+                let longest = LONGEST_PAUSE.min(Duration::from_millis(250) * 2_u32.pow(self.failures.min(6)));
+                longest.mul_f64(rand::rng().random_range(0.5..1.0))
+            }
+        }
+    }
+
+    async fn write(&mut self) -> Result<bool, ClientError> {
+        let now = Instant::now();
+        let mut contacted = false;
+        if now >= self.beat_at {
+            self.beat().await?;
+            contacted = true;
+        }
+        loop {
+            let (upserts, withdrawals) = self.mirror.outbox().batch(MAX_ITEMS);
+            if upserts.is_empty() && withdrawals.is_empty() {
+                break;
+            }
+            let stamp = self.stamp();
+            let request = BatchRequest { stamp, upserts, withdrawals };
+            let response = self.client.batch(&self.source.id, &request).await?;
+            contacted = true;
+            let touched = self.mirror.outbox().acknowledge(&request.upserts, &response.results);
+            self.hint(touched);
+            self.compare(response.held);
+        }
+        if now >= self.renew_at {
+            // What another owned may be free by now.
+            self.mirror.outbox().retry_refused();
+            let stamp = self.stamp();
+            let response = self.client.renew(&self.source.id, &RenewalRequest { stamp }).await?;
+            contacted = true;
+            self.compare(response.held);
+            let third = self.mirror.outbox().smallest_ttl() / 3;
+            self.renew_at = now + third.mul_f64(rand::rng().random_range(0.85..1.0));
+        }
+        let open = self.mirror.outbox().open;
+        if self.in_doubt && open {
+            self.snapshot().await?;
+            contacted = true;
+        }
+        Ok(contacted)
+    }
+
+    fn compare(&mut self, held: Holdings) {
+        let believed = self.mirror.outbox().held();
+        if held != believed && !self.in_doubt {
+            tracing::info!(
+                registry.count = held.count, own.count = believed.count,
+                "the registry holds something else than we sent: sending a snapshot"
+            );
+        }
+        self.in_doubt |= held != believed;
+    }
+
+    fn hint(&self, touched: Vec<EndpointId>) {
+        touched.into_iter().for_each(|id| (self.surroundings.hint)(id));
+    }
+
+    async fn snapshot(&mut self) -> Result<(), ClientError> {
+        let withheld = self.send_snapshot(false).await?;
+        if withheld == 0 {
+            return Ok(());
+        }
+        tracing::warn!(withheld, "the registry would lose many contributions: listing the objects anew first");
+        let listed = (self.surroundings.relist)().await;
+        let known = self.mirror.known();
+        if listed.is_some_and(|listed| listed == known) {
+            self.send_snapshot(true).await?;
+        } else {
+            tracing::warn!("the second list does not agree with the first: nothing is withdrawn");
+        }
+        Ok(())
+    }
+
+    async fn send_snapshot(&mut self, confirmed: bool) -> Result<u64, ClientError> {
+        let snapshot = uuid::Uuid::new_v4().to_string();
+        let pages = self.mirror.outbox().snapshot(MAX_ITEMS);
+        let last = pages.len() - 1;
+        let mut withheld = 0;
+        let mut held = None;
+        for (page, SnapshotPage { items, retained }) in pages.into_iter().enumerate() {
+            let stamp = self.stamp();
+            let request = SnapshotRequest {
+                stamp,
+                snapshot: snapshot.clone(),
+                page: u32::try_from(page).unwrap_or(u32::MAX),
+                last: page == last,
+                confirmed,
+                items,
+                retained,
+            };
+            let response = self.client.snapshot(&self.source.id, &request).await?;
+            let mut outbox = self.mirror.outbox();
+            if page == 0 {
+                outbox.forget_held();
+            }
+            let touched = outbox.acknowledge(&request.items, &response.results);
+            outbox.retained(&response.retained);
+            drop(outbox);
+            self.hint(touched);
+            withheld = response.withheld;
+            held = Some(response.held);
+        }
+        // What was withheld stays there for now; it is not a disagreement to be told every time.
+        self.in_doubt = withheld == 0 && held.is_some_and(|held| held != self.mirror.outbox().held());
+        Ok(withheld)
+    }
+
+    async fn beat(&mut self) -> Result<(), ClientError> {
+        let known = self.announced && self.client.beat(&self.identity).await?;
+        if !known {
+            self.client.announce(&self.identity).await?;
+            self.announced = true;
+        }
+        self.beat_at = Instant::now() + self.identity.ttl() / 3;
+        Ok(())
+    }
+
+    /// Once a second: some of those whose registry has been away for half of their TTL, or is back.
+    fn sweep(&mut self) {
+        let touched = self.mirror.outbox().announce(Instant::now(), ANNOUNCEMENTS_PER_SECOND);
+        self.hint(touched);
+    }
+
+    async fn leave(&mut self) {
+        // Both are courtesies: leases end by themselves.
+        self.write().await.ok();
+        self.client.leave(&self.identity).await.ok();
+    }
+}
