@@ -1,8 +1,27 @@
 //! Which AI agents really answer: declare them, probe them, and read the truth in standard
 //! conditions, in a registry and on one page.
+//!
+//! ```text
+//!             cli
+//!   ┌──────────┼─────────────┐
+//! kubernetes standalone   registry
+//!   │   │      │   │         │
+//!   │  api ────┘   │         │
+//!   ├─ engine ─────┤         │
+//!   │    └ probe   │         │
+//!   ├─ mirror ─────┘         │
+//!   └──────── domain ────────┘     (pure)
+//! ```
+//!
+//! `tests/architecture.rs` holds these arrows.
 
 pub mod api;
+pub mod cli;
 pub mod domain;
 pub mod engine;
+pub mod kubernetes;
 pub mod mirror;
+pub mod ops;
 pub mod probe;
+pub mod registry;
+pub mod standalone;

@@ -14,3 +14,6 @@ pub const VERSION: &str = "v1alpha1";
 
 /// Field manager of everything that we write with server-side apply.
 pub const FIELD_MANAGER: &str = "configurable-agents";
+
+/// Plural of `AgentEndpoint`, as it stands in URLs and roles.
+pub const PLURAL: &str = "agentendpoints";

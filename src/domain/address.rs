@@ -33,10 +33,7 @@ fn is_dns_name(text: &str) -> bool {
     };
     text.len() <= 253
         && text.split('.').all(label)
-        && text
-            .rsplit('.')
-            .next()
-            .is_some_and(|last| last.starts_with(|c: char| c.is_ascii_lowercase()))
+        && text.rsplit('.').next().is_some_and(|last| last.starts_with(|c: char| c.is_ascii_lowercase()))
 }
 
 /// Every address that a packet to `ip` may really reach: itself and the IPv4 address that is
@@ -84,9 +81,27 @@ mod tests {
             assert!(parse_host(good).is_some(), "{good}");
         }
         for bad in [
-            "", "2130706433", "0x7f000001", "a.0x1", "0177.0.0.1", "127.1", "127.0.0.1.", "[::1]",
-            "0:0:0:0:0:0:0:1", "fe80::1%eth0", "::ffff:10.0.0.1", "A.example", "a..b", "a.", "-a",
-            "a-", "_x.y", "a b", "a/b", "u:p@h", "bücher.example",
+            "",
+            "2130706433",
+            "0x7f000001",
+            "a.0x1",
+            "0177.0.0.1",
+            "127.1",
+            "127.0.0.1.",
+            "[::1]",
+            "0:0:0:0:0:0:0:1",
+            "fe80::1%eth0",
+            "::ffff:10.0.0.1",
+            "A.example",
+            "a..b",
+            "a.",
+            "-a",
+            "a-",
+            "_x.y",
+            "a b",
+            "a/b",
+            "u:p@h",
+            "bücher.example",
         ] {
             assert!(parse_host(bad).is_none(), "{bad}");
         }

@@ -147,11 +147,7 @@ pub fn transition_time(
     not_before: Timestamp,
     now: Timestamp,
 ) -> Timestamp {
-    unchanged_since.unwrap_or_else(|| {
-        whole_seconds(now)
-            .max(not_before)
-            .max(previous.unwrap_or(not_before))
-    })
+    unchanged_since.unwrap_or_else(|| whole_seconds(now).max(not_before).max(previous.unwrap_or(not_before)))
 }
 
 /// Dates a finding: the transition time of `old` stays while the status does.
@@ -191,11 +187,8 @@ pub fn cut(message: String) -> String {
     if message.len() <= MAX_MESSAGE && message.chars().all(harmless) {
         return message;
     }
-    let mut text: String = message
-        .chars()
-        .map(|c| if harmless(c) { c } else { '\u{fffd}' })
-        .take(MAX_MESSAGE + 1)
-        .collect();
+    let mut text: String =
+        message.chars().map(|c| if harmless(c) { c } else { '\u{fffd}' }).take(MAX_MESSAGE + 1).collect();
     if text.chars().count() > MAX_MESSAGE {
         text = text.chars().take(MAX_MESSAGE - 1).collect();
         text.push('…');
@@ -214,8 +207,11 @@ mod tests {
             Just(ConditionStatus::False),
             Just(ConditionStatus::Unknown)
         ];
-        (status, prop::sample::select(Reason::ALL), ".{0,20}")
-            .prop_map(|(status, reason, message)| Finding { status, reason, message })
+        (status, prop::sample::select(Reason::ALL), ".{0,20}").prop_map(|(status, reason, message)| Finding {
+            status,
+            reason,
+            message,
+        })
     }
 
     proptest! {

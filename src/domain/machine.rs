@@ -103,8 +103,10 @@ impl TargetState {
                 state.healthy = Tri::False(failure());
                 state.reachable = if reason.is_unreachable() { state.healthy.clone() } else { Tri::True };
             }
-            StatusWord::Rejected => state.denied = Some(message.to_owned()),
-            StatusWord::Unknown | StatusWord::Paused => return None,
+            StatusWord::Rejected if reason == Reason::TargetNotPermitted => {
+                state.denied = Some(message.to_owned());
+            }
+            StatusWord::Rejected | StatusWord::Unknown | StatusWord::Paused => return None,
         }
         Some(state)
     }

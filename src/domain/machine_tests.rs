@@ -73,10 +73,7 @@ fn one_refused_connection_among_bad_answers_does_not_make_it_unreachable() {
 
 #[test]
 fn our_own_fault_moves_no_streak_and_names_itself_only_without_a_verdict() {
-    let ours = Outcome::NotAsked(Failure {
-        reason: Reason::DNSResolverUnavailable,
-        message: "m".to_owned(),
-    });
+    let ours = Outcome::NotAsked(Failure { reason: Reason::DNSResolverUnavailable, message: "m".to_owned() });
     let state = run(std::slice::from_ref(&ours), THREE_ONE).state().clone();
     assert_eq!(state.summary().1, Reason::DNSResolverUnavailable);
     let fail = failed(Reason::ConnectTimeout);

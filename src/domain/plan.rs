@@ -77,15 +77,11 @@ pub fn plan(
     let findings = findings(endpoint, states, registration, old(ConditionType::Registered));
     let conditions = findings
         .into_iter()
-        .map(|(kind, finding)| {
-            date(kind, finding, old(kind), endpoint.generation, endpoint.created, now)
-        })
+        .map(|(kind, finding)| date(kind, finding, old(kind), endpoint.generation, endpoint.created, now))
         .collect();
     let targets = target_statuses(endpoint, states, observed, now);
-    let ready = targets
-        .iter()
-        .filter(|t| matches!(t.status, StatusWord::Ready | StatusWord::Degraded))
-        .count();
+    let ready =
+        targets.iter().filter(|t| matches!(t.status, StatusWord::Ready | StatusWord::Degraded)).count();
     let status = Status {
         conditions,
         observed_generation: endpoint.generation,
@@ -126,9 +122,11 @@ fn findings(
     };
     let degraded = degraded(&accepted, &reachable, &healthy, endpoint, states);
     let ready = ready(&accepted, &reachable, &healthy, &degraded);
-    let stalled = endpoint.refusal.as_ref().filter(|refusal| refusal.stalled).map(|refusal| {
-        (ConditionType::Stalled, Finding::yes(refusal.reason, refusal.message.clone()))
-    });
+    let stalled = endpoint
+        .refusal
+        .as_ref()
+        .filter(|refusal| refusal.stalled)
+        .map(|refusal| (ConditionType::Stalled, Finding::yes(refusal.reason, refusal.message.clone())));
     let mut all = vec![
         (ConditionType::Ready, ready),
         (ConditionType::Accepted, accepted),
@@ -166,7 +164,8 @@ fn question(
     let total = states.len();
     let needed = endpoint.min_ready.of(total);
     if needed > total {
-        let message = format!("minReady asks for {needed} targets and {total} exist: add targets or lower minReady.");
+        let message =
+            format!("minReady asks for {needed} targets and {total} exist: add targets or lower minReady.");
         return Finding::no(Reason::NotEnoughTargets, message);
     }
     let passing = states.iter().filter(|s| s.denied.is_none() && *ask(s) == Tri::True).count();
@@ -243,16 +242,16 @@ fn registered(state: &RegistrationState, old: Option<&Condition>) -> Finding {
     let pending = || Finding::unknown(Reason::RegistrationPending, "Not acknowledged by the registry yet.");
     match state {
         RegistrationState::Disabled(why) => Finding::unknown(Reason::RegistrationDisabled, why.clone()),
-        RegistrationState::Acknowledged => Finding::yes(Reason::Registered, "The registry holds this verdict."),
+        RegistrationState::Acknowledged => {
+            Finding::yes(Reason::Registered, "The registry holds this verdict.")
+        }
         RegistrationState::Unavailable(why) => Finding::no(Reason::RegistryUnavailable, why.clone()),
         RegistrationState::Rejected(why) => Finding::no(Reason::RegistryRejected, why.clone()),
         RegistrationState::OwnedByAnother(why) => Finding::no(Reason::OwnedByAnother, why.clone()),
         RegistrationState::InFlight => match old {
-            Some(old) if old.reason != Reason::RegistrationDisabled => Finding {
-                status: old.status,
-                reason: old.reason,
-                message: old.message.clone(),
-            },
+            Some(old) if old.reason != Reason::RegistrationDisabled => {
+                Finding { status: old.status, reason: old.reason, message: old.message.clone() }
+            }
             _ => pending(),
         },
     }
@@ -274,9 +273,8 @@ fn target_statuses(
             (status, reason) = (StatusWord::Paused, Reason::Suspended);
             message = "Not probed while spec.suspend is true.";
         }
-        let old = observed.and_then(|o| {
-            o.targets.iter().find(|t| t.host == address.host && t.port == address.port)
-        });
+        let old = observed
+            .and_then(|o| o.targets.iter().find(|t| t.host == address.host && t.port == address.port));
         let same = old.filter(|old| old.status == status);
         TargetStatus {
             host: address.host.clone(),

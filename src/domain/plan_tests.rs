@@ -167,13 +167,8 @@ fn registered_stays_as_it_is_while_a_write_is_in_flight() {
 #[test]
 fn a_401_is_evidence_that_the_agent_is_there() {
     let endpoint = endpoint(1, MinReady::Percent(100));
-    let plan = plan(
-        &endpoint,
-        &[down(Reason::AuthenticationRequired)],
-        &RegistrationState::InFlight,
-        None,
-        at(1),
-    );
+    let plan =
+        plan(&endpoint, &[down(Reason::AuthenticationRequired)], &RegistrationState::InFlight, None, at(1));
     let MirrorIntent::Publish(c) = plan.mirror else { panic!("published") };
     assert!(c.is_evidence() && !c.is_counter_evidence());
 }

@@ -112,20 +112,14 @@ impl Contribution {
     }
 
     fn demands_credentials(&self) -> bool {
-        matches!(
-            self.reason,
-            Reason::AuthenticationRequired | Reason::CredentialsRejected
-        )
+        matches!(self.reason, Reason::AuthenticationRequired | Reason::CredentialsRejected)
     }
 
     /// Pairs the contribution with its digest.
     pub fn into_item(self) -> Item {
         let text = serde_json::to_vec(&self)
             .unwrap_or_else(|error| unreachable!("strings and numbers always serialise: {error}"));
-        Item {
-            digest: Digest(Sha256::digest(&text).into()),
-            contribution: self,
-        }
+        Item { digest: Digest(Sha256::digest(&text).into()), contribution: self }
     }
 }
 
@@ -180,8 +174,7 @@ impl Serialize for Digest {
 impl<'de> Deserialize<'de> for Digest {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
-        Digest::parse(&text)
-            .ok_or_else(|| serde::de::Error::custom("a digest is 64 hexadecimal digits"))
+        Digest::parse(&text).ok_or_else(|| serde::de::Error::custom("a digest is 64 hexadecimal digits"))
     }
 }
 

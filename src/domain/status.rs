@@ -74,10 +74,7 @@ impl Status {
 
     /// What a stored status says of a target, to go on from after a restart.
     pub fn restore(&self, address: &TargetAddress) -> Option<TargetState> {
-        let target = self
-            .targets
-            .iter()
-            .find(|t| t.host == address.host && t.port == address.port)?;
+        let target = self.targets.iter().find(|t| t.host == address.host && t.port == address.port)?;
         TargetState::restore(target.status, target.reason, &target.message)
     }
 }

@@ -97,10 +97,9 @@ impl Engine {
         self.start_waiting();
     }
 
-    /// Stops probing every endpoint that is not in `keep` (deletes that were missed).
-    pub fn retain(&self, keep: &HashSet<EndpointId>) {
-        self.table().retain(keep);
-        self.start_waiting();
+    /// Endpoints that the engine has targets of.
+    pub fn known(&self) -> HashSet<EndpointId> {
+        self.table().known()
     }
 
     /// What is known of each target, in the order of `endpoint.targets`.

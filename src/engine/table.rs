@@ -11,9 +11,7 @@ use tokio_util::time::{DelayQueue, delay_queue};
 
 use super::Limits;
 use crate::domain::schedule::{missed, next_slot, phase};
-use crate::domain::{
-    Endpoint, EndpointId, Machine, Outcome, ProbeSpec, Target, TargetAddress, TargetState,
-};
+use crate::domain::{Endpoint, EndpointId, Machine, Outcome, ProbeSpec, Target, TargetAddress, TargetState};
 
 /// One incarnation of a target: an edit makes a new one, so an outcome of the old is told apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -172,13 +170,12 @@ impl Table {
         }
     }
 
-    pub fn retain(&mut self, keep: &HashSet<EndpointId>) {
-        let gone: Vec<_> = self.endpoints.keys().filter(|id| !keep.contains(id)).cloned().collect();
-        gone.iter().for_each(|id| self.remove(id));
+    pub fn known(&self) -> HashSet<EndpointId> {
+        self.endpoints.keys().cloned().collect()
     }
 
     pub fn clear(&mut self) {
-        self.retain(&HashSet::new());
+        self.known().iter().for_each(|id| self.remove(id));
     }
 
     fn drop_entry(&mut self, key: Key) {

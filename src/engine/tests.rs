@@ -4,9 +4,7 @@ use std::time::Duration;
 use futures::future::BoxFuture;
 
 use super::*;
-use crate::domain::endpoint::{
-    Lookup, MinReady, OnAuthenticationRequired, Protocol, Registration, Target,
-};
+use crate::domain::endpoint::{Lookup, MinReady, OnAuthenticationRequired, Protocol, Registration, Target};
 use crate::domain::{ProbeSpec, StatusWord, Thresholds};
 
 /// Answers every probe after `takes`; notes when each began.

@@ -151,7 +151,11 @@ impl Client {
     }
 
     /// See [`RenewalRequest`].
-    pub async fn renew(&self, source: &str, request: &RenewalRequest) -> Result<RenewalResponse, ClientError> {
+    pub async fn renew(
+        &self,
+        source: &str,
+        request: &RenewalRequest,
+    ) -> Result<RenewalResponse, ClientError> {
         self.source_call(source, "renewal", request).await
     }
 
@@ -205,19 +209,19 @@ impl Client {
         Ok(url)
     }
 
-    async fn send<A: DeserializeOwned>(&self, mut request: reqwest::RequestBuilder) -> Result<A, ClientError> {
+    async fn send<A: DeserializeOwned>(
+        &self,
+        mut request: reqwest::RequestBuilder,
+    ) -> Result<A, ClientError> {
         if let Some(path) = &self.token_file {
-            let token = tokio::fs::read_to_string(path).await.map_err(|e| ClientError::Token {
-                path: path.display().to_string(),
-                cause: e.to_string(),
-            })?;
+            let token = tokio::fs::read_to_string(path)
+                .await
+                .map_err(|e| ClientError::Token { path: path.display().to_string(), cause: e.to_string() })?;
             request = request.bearer_auth(token.trim());
         }
         let url = || self.shown.clone();
-        let mut response = request
-            .send()
-            .await
-            .map_err(|e| ClientError::Unreachable { url: url(), cause: cause(&e) })?;
+        let mut response =
+            request.send().await.map_err(|e| ClientError::Unreachable { url: url(), cause: cause(&e) })?;
         let status = response.status();
         if !status.is_success() {
             let hint = match status.as_u16() {

@@ -15,9 +15,7 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::domain::record::{
-    BatchRequest, Holdings, MAX_ITEMS, RenewalRequest, SnapshotRequest, Stamp,
-};
+use crate::domain::record::{BatchRequest, Holdings, MAX_ITEMS, RenewalRequest, SnapshotRequest, Stamp};
 use crate::domain::{Endpoint, EndpointId, MirrorIntent, RegistrationState};
 
 pub use client::{Client, ClientError, ClientSettings, OrchestratorIdentity};
@@ -261,7 +259,8 @@ impl Run {
         let believed = self.mirror.outbox().held();
         if held != believed && !self.in_doubt {
             tracing::info!(
-                registry.count = held.count, own.count = believed.count,
+                registry.count = held.count,
+                own.count = believed.count,
                 "the registry holds something else than we sent: sending a snapshot"
             );
         }
@@ -277,7 +276,10 @@ impl Run {
         if withheld == 0 {
             return Ok(());
         }
-        tracing::warn!(withheld, "the registry would lose many contributions: listing the objects anew first");
+        tracing::warn!(
+            withheld,
+            "the registry would lose many contributions: listing the objects anew first"
+        );
         let listed = (self.surroundings.relist)().await;
         let known = self.mirror.known();
         if listed.is_some_and(|listed| listed == known) {

@@ -6,9 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::time::Instant;
 
-use crate::domain::record::{
-    Digest, Holdings, Item, ItemOutcome, ItemResult, RetainedItem,
-};
+use crate::domain::record::{Digest, Holdings, Item, ItemOutcome, ItemResult, RetainedItem};
 use crate::domain::{Endpoint, EndpointId, MirrorIntent, RegistrationState};
 
 /// What one endpoint wants.

@@ -1,7 +1,5 @@
 use super::*;
-use crate::domain::endpoint::{
-    MinReady, OnAuthenticationRequired, ProbeSpec, Protocol, Registration,
-};
+use crate::domain::endpoint::{MinReady, OnAuthenticationRequired, ProbeSpec, Protocol, Registration};
 use crate::domain::record::{Contribution, EndpointReference};
 use crate::domain::{Reason, StatusWord, Thresholds};
 
@@ -89,8 +87,7 @@ fn a_word_that_changed_while_its_predecessor_was_on_its_way_is_said_next() {
     outbox.put(&a, says(&a, StatusWord::Ready));
     let (sent, _) = outbox.batch(500);
     outbox.put(&a, says(&a, StatusWord::Failing));
-    let result =
-        ItemResult { agent_id: "ns.a".into(), outcome: ItemOutcome::Applied, message: None };
+    let result = ItemResult { agent_id: "ns.a".into(), outcome: ItemOutcome::Applied, message: None };
     outbox.acknowledge(&sent, &[result]);
     assert_eq!(outbox.batch(500).0[0].contribution.status, StatusWord::Failing);
     assert_eq!(outbox.state(&a, "u"), RegistrationState::InFlight);

@@ -48,10 +48,9 @@ fn connect_failure(error: &std::io::Error) -> Outcome {
         ErrorKind::ConnectionReset | ErrorKind::ConnectionAborted | ErrorKind::BrokenPipe => {
             failed(Reason::ConnectionReset, "The connection was reset.")
         }
-        ErrorKind::TimedOut => failed(
-            Reason::ConnectTimeout,
-            "No connection: a firewall may drop packets, or the host is down.",
-        ),
+        ErrorKind::TimedOut => {
+            failed(Reason::ConnectTimeout, "No connection: a firewall may drop packets, or the host is down.")
+        }
         ErrorKind::HostUnreachable => {
             failed(Reason::HostUnreachable, "The network says that the host cannot be reached.")
         }

@@ -55,7 +55,8 @@ pub(super) async fn ask(
 }
 
 fn request(address: &TargetAddress, question: &HttpProbe) -> Result<Request<Empty<Bytes>>, Failure> {
-    let unusable = |_| failure(Reason::ProtocolError, "The request cannot be written: check path and headers.");
+    let unusable =
+        |_| failure(Reason::ProtocolError, "The request cannot be written: check path and headers.");
     let mut request = Request::builder()
         .method(question.method.as_str())
         .uri(&question.path)
@@ -78,7 +79,10 @@ fn broken(error: &hyper::Error) -> Failure {
     use std::error::Error as _;
     let io = error.source().and_then(|source| source.downcast_ref::<std::io::Error>());
     if error.is_parse_too_large() {
-        failure(Reason::ResponseTooLarge, "The answer's header is larger than 16 KiB or has more than 100 fields.")
+        failure(
+            Reason::ResponseTooLarge,
+            "The answer's header is larger than 16 KiB or has more than 100 fields.",
+        )
     } else if io.is_some_and(|io| io.kind() == std::io::ErrorKind::ConnectionReset) {
         failure(Reason::ConnectionReset, "The connection was reset before the answer was complete.")
     } else if error.is_incomplete_message() || error.is_closed() || error.is_canceled() {
@@ -138,12 +142,16 @@ fn unexpected(
         401 if authentication == OnAuthenticationRequired::Pass => Ok(()),
         401 => Err(failure(
             Reason::AuthenticationRequired,
-            format!("{asked} asks for credentials (401): set onAuthenticationRequired: Pass if that is as it should be."),
+            format!(
+                "{asked} asks for credentials (401): set onAuthenticationRequired: Pass if that is as it should be."
+            ),
         )),
         403 => Err(failure(Reason::CredentialsRejected, format!("{asked} is forbidden to us (403)."))),
         300..=399 => Err(failure(
             Reason::RedirectNotFollowed,
-            format!("{asked} answered with a redirect ({code}), which is not followed: probe where it leads."),
+            format!(
+                "{asked} answered with a redirect ({code}), which is not followed: probe where it leads."
+            ),
         )),
         _ => {
             let expected: Vec<String> = question.expected_statuses.iter().map(u16::to_string).collect();

@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use crate::domain::endpoint::Protocol;
 use crate::domain::{Failure, Outcome, ProbeSpec, Reason, Target, TargetPolicy};
 
-pub use resolve::{ResolverSettings, Resolver};
+pub use resolve::{Resolver, ResolverSettings};
 
 /// Asks one target one question.
 pub trait Probe: Send + Sync + 'static {
@@ -56,10 +56,7 @@ impl Progress {
                 Reason::ConnectTimeout,
                 "No connection within the timeout: a firewall may drop packets, or the host is down.",
             ),
-            _ => failed(
-                Reason::ResponseTimeout,
-                "Connected, but no complete answer within the timeout.",
-            ),
+            _ => failed(Reason::ResponseTimeout, "Connected, but no complete answer within the timeout."),
         }
     }
 }
@@ -79,9 +76,7 @@ impl Prober {
     }
 
     async fn ask(&self, target: &Target, spec: &ProbeSpec, progress: &Progress) -> Outcome {
-        let policy = Arc::clone(
-            &self.policy.read().unwrap_or_else(std::sync::PoisonError::into_inner),
-        );
+        let policy = Arc::clone(&self.policy.read().unwrap_or_else(std::sync::PoisonError::into_inner));
         let started = Instant::now();
         let addresses = match self.resolver.addresses(&target.lookup).await {
             Ok(addresses) => addresses,

@@ -76,16 +76,17 @@ impl Resolver {
         addresses.dedup();
         if addresses.len() > MAX_ADDRESSES {
             return Err(Outcome::Denied {
-                message: format!("The name has more than {MAX_ADDRESSES} addresses: name the hosts one by one."),
+                message: format!(
+                    "The name has more than {MAX_ADDRESSES} addresses: name the hosts one by one."
+                ),
             });
         }
         Ok(addresses)
     }
 
     async fn lookup(&self, name: &str) -> Result<Vec<IpAddr>, Outcome> {
-        let missing = || {
-            failed(Reason::DNSNameNotFound, format!("The name {name} does not exist or has no address."))
-        };
+        let missing =
+            || failed(Reason::DNSNameNotFound, format!("The name {name} does not exist or has no address."));
         match self.inner.lookup_ip(format!("{name}.")).await {
             Ok(answer) => {
                 let addresses: Vec<_> = answer.iter().collect();

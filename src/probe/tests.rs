@@ -145,7 +145,10 @@ async fn a_resolver_that_is_away_is_our_fault_and_not_the_targets() {
         lookup: Lookup::Name("a.example".into()),
     };
     let outcome = prober(Profile::Standalone).probe(named, Arc::new(spec(Protocol::Tcp))).await;
-    assert!(matches!(&outcome, Outcome::NotAsked(f) if f.reason == Reason::DNSResolverUnavailable), "{outcome:?}");
+    assert!(
+        matches!(&outcome, Outcome::NotAsked(f) if f.reason == Reason::DNSResolverUnavailable),
+        "{outcome:?}"
+    );
 }
 
 use futures::FutureExt as _;

@@ -8,8 +8,8 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
 use crate::api::v1alpha1::{
-    AgentEndpoint, AgentEndpointSpec, AuthenticationRequiredPolicy, Connection, Expand, HttpMethod,
-    Probe, RegistrationPolicy,
+    AgentEndpoint, AgentEndpointSpec, AuthenticationRequiredPolicy, Connection, Expand, HttpMethod, Probe,
+    RegistrationPolicy,
 };
 use crate::domain::address::{Host, parse_host};
 use crate::domain::condition::whole_seconds;
@@ -134,10 +134,7 @@ pub fn undecodable(metadata: &ObjectMeta, error: &str, defaults: &ProbeDefaults)
 }
 
 fn id_of(metadata: &ObjectMeta) -> EndpointId {
-    EndpointId::new(
-        metadata.namespace.clone().unwrap_or_default(),
-        metadata.name.clone().unwrap_or_default(),
-    )
+    EndpointId::new(metadata.namespace.clone().unwrap_or_default(), metadata.name.clone().unwrap_or_default())
 }
 
 fn created(metadata: &ObjectMeta) -> Timestamp {
@@ -177,11 +174,7 @@ fn probe(probe: Option<&Probe>, defaults: &ProbeDefaults) -> ProbeSpec {
 }
 
 fn protocol(probe: &Probe, defaults: &ProbeDefaults) -> Protocol {
-    let named = [
-        ("grpc", probe.grpc.is_some()),
-        ("a2a", probe.a2a.is_some()),
-        ("mcp", probe.mcp.is_some()),
-    ];
+    let named = [("grpc", probe.grpc.is_some()), ("a2a", probe.a2a.is_some()), ("mcp", probe.mcp.is_some())];
     if let Some((name, _)) = named.into_iter().find(|(_, given)| *given) {
         return Protocol::Other(name);
     }

@@ -65,8 +65,7 @@ fn a_name_without_a_dot_is_a_service_of_the_own_namespace_and_all_names_are_abso
 fn a_service_ref_is_one_target_by_number_or_by_name() {
     for port in [json!(8001), json!("http")] {
         let endpoint = convert(&json!({"serviceRef": {"name": "research", "port": port}}));
-        let expected =
-            TargetAddress { host: "research.team-a.svc.cluster.local".to_owned(), port: 8001 };
+        let expected = TargetAddress { host: "research.team-a.svc.cluster.local".to_owned(), port: 8001 };
         assert_eq!(endpoint.targets[0].address, expected);
     }
     let missing = json!({"serviceRef": {"name": "research", "port": 9}});
@@ -82,7 +81,10 @@ fn each_refusal_has_its_reason_and_only_a_denied_literal_is_hopeless() {
     };
     let ns = Some((Reason::NotSupported, false));
     let cases = [
-        (with(json!({"targets": [{"host": "127.0.0.1", "port": 80}]})), Some((Reason::TargetNotPermitted, true))),
+        (
+            with(json!({"targets": [{"host": "127.0.0.1", "port": 80}]})),
+            Some((Reason::TargetNotPermitted, true)),
+        ),
         (with(json!({"targets": [{"host": "a.example", "port": 80}]})), None),
         (with(json!({"probe": {"periodSeconds": 1}})), Some((Reason::PeriodNotPermitted, false))),
         (with(json!({"agentID": "team-b.x"})), Some((Reason::AgentIDNotPermitted, false))),

@@ -3,9 +3,7 @@
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition as ApiCondition, Time};
 
 use crate::api::v1alpha1::{AgentEndpointStatus, StatusWord as ApiWord, TargetStatus as ApiTarget};
-use crate::domain::{
-    Condition, ConditionStatus, ConditionType, Reason, Status, StatusWord, TargetStatus,
-};
+use crate::domain::{Condition, ConditionStatus, ConditionType, Reason, Status, StatusWord, TargetStatus};
 
 /// The status as it goes into the object.
 pub fn to_object(status: &Status) -> AgentEndpointStatus {

@@ -85,11 +85,7 @@ pub(super) fn min_ready(_: &mut SchemaGenerator) -> Schema {
 
 /// The name of a Secret or `ConfigMap`: a DNS-1123 subdomain.
 pub(super) fn object_name(_: &mut SchemaGenerator) -> Schema {
-    patterned(
-        1,
-        253,
-        "^[a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*$",
-    )
+    patterned(1, 253, "^[a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*$")
 }
 
 /// A key inside a Secret or `ConfigMap`. As there, `.` and a leading `..` are refused.
@@ -101,8 +97,7 @@ pub(super) fn data_key(_: &mut SchemaGenerator) -> Schema {
 /// are servers that decode before they look for `..`.
 pub(super) fn request_path(_: &mut SchemaGenerator) -> Schema {
     const CHARACTER: &str = "[A-Za-z0-9._~!$&'()*+,;=:@-]|%[0-9A-Fa-f]{2}";
-    let form =
-        format!(r#"self.matches(r"^/(({CHARACTER})({CHARACTER}|/)*)?([?]({CHARACTER}|[/?])*)?$")"#);
+    let form = format!(r#"self.matches(r"^/(({CHARACTER})({CHARACTER}|/)*)?([?]({CHARACTER}|[/?])*)?$")"#);
     let rules = [
         rule(
             form,
@@ -189,10 +184,7 @@ pub(super) fn url(_: &mut SchemaGenerator) -> Schema {
     let form = format!(
         r#"self.matches(r"^https?://([a-zA-Z0-9]([-a-zA-Z0-9.]*[a-zA-Z0-9])?|\[[0-9a-fA-F:.]+\])(:[0-9]{{1,5}})?(/({CHARACTER}|/)*)?([?]({CHARACTER}|[/?])*)?$") && isURL(self) && (url(self).getPort() == '' || (int(url(self).getPort()) >= 1 && int(url(self).getPort()) <= 65535))"#
     );
-    let rules = [rule(
-        form,
-        "must be an absolute http or https URL without user name, password or fragment",
-    )];
+    let rules = [rule(form, "must be an absolute http or https URL without user name, password or fragment")];
     text(1, 2048, &rules)
 }
 

@@ -9,9 +9,9 @@ mod spec;
 mod status;
 
 pub use probe::{
-    A2aLevel, A2aProbe, AuthenticationRequiredPolicy, CaBundleRef, CaKind, ClientCertificateRef,
-    Connection, CredentialsRef, GrpcProbe, HttpHeader, HttpMethod, HttpProbe, McpProbe, Probe,
-    TcpProbe, Tls, Verification,
+    A2aLevel, A2aProbe, AuthenticationRequiredPolicy, CaBundleRef, CaKind, ClientCertificateRef, Connection,
+    CredentialsRef, GrpcProbe, HttpHeader, HttpMethod, HttpProbe, McpProbe, Probe, TcpProbe, Tls,
+    Verification,
 };
 pub use spec::{
     AgentEndpoint, AgentEndpointSpec, Expand, Registration, RegistrationPolicy, ServiceRef, Target,

@@ -154,7 +154,7 @@ fn header_rules() -> serde_json::Value {
     json!([{
         "rule": "self.all(header, self.exists_one(other, other.name.lowerAscii() == header.name.lowerAscii()))",
         "message": "must not name a header twice; upper and lower case are the same name",
-        "reason": "FieldValueDuplicate",
+        "reason": "FieldValueInvalid",
     }])
 }
 

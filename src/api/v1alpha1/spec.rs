@@ -16,7 +16,7 @@ use super::{AgentEndpointStatus, Probe};
 /// Where one agent answers, how that is to be checked, and how it appears in the registry.
 ///
 /// One object is one agent; its targets are where that agent answers.
-#[derive(CustomResource, Clone, Debug, Default, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[derive(CustomResource, Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[kube(
     group = "agents.configurable.dev",
     version = "v1alpha1",
@@ -31,58 +31,7 @@ use super::{AgentEndpointStatus, Probe};
     derive = "PartialEq",
     doc = "An AgentEndpoint is one AI agent: where it answers, how that is checked, and what the registry is told about it.",
     selectable = ".spec.agentID",
-    selectable = ".spec.className",
-    printcolumn(
-        name = "Ready",
-        type_ = "string",
-        json_path = r#".status.conditions[?(@.type=="Ready")].status"#,
-        description = "Whether enough targets give the answer that the probe demands."
-    ),
-    printcolumn(
-        name = "Reason",
-        type_ = "string",
-        json_path = r#".status.conditions[?(@.type=="Ready")].reason"#,
-        description = "Why, in one word."
-    ),
-    printcolumn(
-        name = "Targets",
-        type_ = "string",
-        json_path = ".status.readySummary",
-        description = "Ready targets, and all targets."
-    ),
-    printcolumn(
-        name = "Since",
-        type_ = "date",
-        json_path = r#".status.conditions[?(@.type=="Ready")].lastTransitionTime"#,
-        description = "Time since Ready took its present value."
-    ),
-    printcolumn(
-        name = "Age",
-        type_ = "date",
-        json_path = ".metadata.creationTimestamp",
-        description = "Time since the object was created."
-    ),
-    printcolumn(
-        name = "Protocol",
-        type_ = "string",
-        json_path = ".status.protocol",
-        priority = 1,
-        description = "The protocol that is probed."
-    ),
-    printcolumn(
-        name = "Registered",
-        type_ = "string",
-        json_path = r#".status.conditions[?(@.type=="Registered")].status"#,
-        priority = 1,
-        description = "Whether the registry holds this verdict."
-    ),
-    printcolumn(
-        name = "Message",
-        type_ = "string",
-        json_path = r#".status.conditions[?(@.type=="Ready")].message"#,
-        priority = 1,
-        description = "What happened, and what to do."
-    )
+    selectable = ".spec.className"
 )]
 #[serde(rename_all = "camelCase")]
 #[schemars(extend("x-kubernetes-validations" = spec_rules()))]
@@ -149,14 +98,28 @@ fn spec_rules() -> serde_json::Value {
     ])
 }
 
+impl Default for AgentEndpointSpec {
+    /// What the schema's defaults make of an empty spec. It names no target yet.
+    fn default() -> Self {
+        Self {
+            targets: Vec::new(),
+            service_ref: None,
+            probe: None,
+            min_ready: all_targets(),
+            agent_id: None,
+            registration: Registration::default(),
+            class_name: String::new(),
+            suspend: false,
+        }
+    }
+}
+
 fn all_targets() -> IntOrString {
     IntOrString::String("100%".to_owned())
 }
 
 /// One address where the agent answers.
-#[derive(
-    Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Deserialize, Serialize, JsonSchema,
-)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Target {
     /// A lower-case DNS name whose last label begins with a letter, or an IP address in canonical form without

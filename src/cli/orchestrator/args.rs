@@ -1,0 +1,158 @@
+//! What can be typed after `orchestrator start`.
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+
+use clap::ValueEnum;
+use ipnet::IpNet;
+
+use crate::cli::LogArgs;
+
+/// Where objects come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Mode {
+    /// Standalone with --manifests, otherwise the cluster of the kubeconfig or of the pod.
+    Auto,
+    /// A cluster.
+    Kubernetes,
+    /// A directory of manifests.
+    Standalone,
+}
+
+/// Which explicit agent ids objects may have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum AgentIdPolicy {
+    /// Those of the own namespace, and those that the Namespace's annotation allows.
+    Namespace,
+    /// Any.
+    Any,
+}
+
+/// How the orchestrator runs.
+#[derive(Debug, clap::Args)]
+pub struct StartArgs {
+    /// Address to listen on.
+    #[arg(long, default_value = "127.0.0.1", env = "ORCHESTRATOR_HOST")]
+    pub host: IpAddr,
+    /// Port to listen on: health, metrics.
+    #[arg(long, default_value_t = 9000, env = "ORCHESTRATOR_PORT")]
+    pub port: u16,
+    /// URL under which others reach this orchestrator, told to the registry.
+    #[arg(long, value_name = "URL", env = "ORCHESTRATOR_ADVERTISE_URL")]
+    pub advertise_url: Option<String>,
+    /// Where objects come from.
+    #[arg(long, value_enum, default_value_t = Mode::Auto, env = "ORCHESTRATOR_MODE")]
+    pub mode: Mode,
+
+    /// The agent registry to mirror to; `none` mirrors nothing.
+    #[arg(
+        long,
+        default_value = "http://localhost:8000",
+        env = "REGISTRY_URL",
+        value_name = "URL",
+        help_heading = "Registry"
+    )]
+    pub registry_url: String,
+    /// A file with the bearer token for the registry, read at each call.
+    #[arg(long, value_name = "FILE", env = "REGISTRY_TOKEN_FILE", help_heading = "Registry")]
+    pub registry_token_file: Option<PathBuf>,
+    /// The scope to write to; two clusters that share a registry use two.
+    #[arg(long, default_value = "default", env = "REGISTRY_SCOPE", help_heading = "Registry")]
+    pub scope: String,
+    /// Also serves a registry in this process, on port 8000 of --host.
+    #[arg(long, help_heading = "Registry")]
+    pub with_registry: bool,
+
+    /// Directory of manifests (`*.yaml`): standalone mode.
+    #[arg(long, value_name = "DIR", env = "ORCHESTRATOR_MANIFESTS", help_heading = "Standalone")]
+    pub manifests: Option<PathBuf>,
+    /// Where status is kept.
+    #[arg(
+        long,
+        default_value = "sqlite:///configurable-agents.db",
+        env = "ORCHESTRATOR_DB_URL",
+        value_name = "URL",
+        help_heading = "Standalone"
+    )]
+    pub db_url: String,
+    /// Also serves a sample agent on 127.0.0.1:8001.
+    #[arg(long, help_heading = "Standalone")]
+    pub with_sample_agent: bool,
+
+    /// Kubeconfig; otherwise KUBECONFIG, ~/.kube/config, or the pod's own credentials.
+    #[arg(long, value_name = "FILE", help_heading = "Cluster")]
+    pub kubeconfig: Option<PathBuf>,
+    /// Context of the kubeconfig.
+    #[arg(long, help_heading = "Cluster")]
+    pub context: Option<String>,
+    /// Namespaces to watch, comma-separated; all when absent.
+    #[arg(
+        long,
+        value_delimiter = ',',
+        env = "WATCH_NAMESPACES",
+        value_name = "NAMESPACES",
+        help_heading = "Cluster"
+    )]
+    pub watch_namespaces: Vec<String>,
+    /// Serves only objects with this className; without it only those without one.
+    #[arg(
+        long,
+        default_value = "",
+        hide_default_value = true,
+        env = "ORCHESTRATOR_CLASS",
+        help_heading = "Cluster"
+    )]
+    pub class: String,
+    /// Name of the Lease; `configurable-agents` and the class when absent.
+    #[arg(long, help_heading = "Cluster")]
+    pub lease_name: Option<String>,
+    /// Namespace of the Lease; that of the pod or of the kubeconfig's context when absent.
+    #[arg(long, env = "POD_NAMESPACE", value_name = "NAMESPACE", help_heading = "Cluster")]
+    pub lease_namespace: Option<String>,
+    /// Which explicit agent ids objects may have.
+    #[arg(long, value_enum, default_value_t = AgentIdPolicy::Namespace, help_heading = "Cluster")]
+    pub agent_ids: AgentIdPolicy,
+    /// The cluster's DNS domain.
+    #[arg(long, default_value = "cluster.local", help_heading = "Cluster")]
+    pub cluster_domain: String,
+    /// DNS servers (`IP:PORT`, comma-separated) where the system's are not the cluster's.
+    #[arg(long, value_delimiter = ',', value_name = "SERVERS", help_heading = "Cluster")]
+    pub dns_server: Vec<SocketAddr>,
+
+    /// Networks that may be probed beside the permitted ones, comma-separated.
+    #[arg(long, value_delimiter = ',', value_name = "CIDR", env = "ALLOW_TARGETS", help_heading = "Probing")]
+    pub allow_targets: Vec<IpNet>,
+    /// Networks that may not be probed, whatever else allows them, comma-separated.
+    #[arg(long, value_delimiter = ',', value_name = "CIDR", env = "DENY_TARGETS", help_heading = "Probing")]
+    pub deny_targets: Vec<IpNet>,
+    /// `periodSeconds` where an object says nothing.
+    #[arg(long, default_value_t = 10, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=3600), help_heading = "Probing")]
+    pub default_period_seconds: u32,
+    /// `timeoutSeconds` where an object says nothing (never longer than the period).
+    #[arg(long, default_value_t = 3, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=3600), help_heading = "Probing")]
+    pub default_timeout_seconds: u32,
+    /// `failureThreshold` where an object says nothing.
+    #[arg(long, default_value_t = 3, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10), help_heading = "Probing")]
+    pub default_failure_threshold: u32,
+    /// `successThreshold` where an object says nothing.
+    #[arg(long, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10), help_heading = "Probing")]
+    pub default_success_threshold: u32,
+    /// `latencyThresholdMilliseconds` where an object says nothing.
+    #[arg(long, default_value_t = 1000, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=3_600_000), help_heading = "Probing")]
+    pub default_latency_threshold_milliseconds: u32,
+    /// `probe.http.path` where an object says nothing.
+    #[arg(long, default_value = "/health", value_name = "PATH", help_heading = "Probing")]
+    pub default_path: String,
+    /// The shortest `periodSeconds` that objects may ask for.
+    #[arg(long, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=3600), help_heading = "Probing")]
+    pub min_period_seconds: u32,
+    /// Probes in flight at most.
+    #[arg(long, default_value_t = 1024, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=65_536), help_heading = "Probing")]
+    pub max_in_flight: u32,
+    /// Probes in flight to one host at most.
+    #[arg(long, default_value_t = 16, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=65_536), help_heading = "Probing")]
+    pub max_in_flight_per_host: u32,
+
+    #[command(flatten)]
+    pub log: LogArgs,
+}

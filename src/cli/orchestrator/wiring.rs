@@ -1,0 +1,195 @@
+//! What both modes are made of: resolver, policy, engine, mirror, and the port with health and metrics.
+
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use ipnet::IpNet;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use super::Chosen;
+use super::args::{AgentIdPolicy, StartArgs};
+use crate::api::convert::{AgentIds, Naming, Rules};
+use crate::cli::{CliError, Code};
+use crate::domain::TargetPolicy;
+use crate::domain::defaults::ProbeDefaults;
+use crate::domain::policy::Profile;
+use crate::engine::{Counters, Engine, Limits};
+use crate::mirror::{Client, ClientSettings, Mirror};
+use crate::ops::metrics::Number;
+use crate::ops::server::{self, Shown};
+use crate::probe::{Prober, Resolver, ResolverSettings, SharedPolicy};
+
+/// Addresses of our own are looked up again this often.
+const OWN_EVERY: Duration = Duration::from_secs(60);
+
+#[derive(Clone)]
+pub struct Wiring {
+    pub engine: Engine,
+    pub mirror: Mirror,
+    pub shown: Shown,
+    resolver: Resolver,
+    policy: SharedPolicy,
+    base: TargetPolicy,
+    /// Hosts and ports of our own: the API server and the registry.
+    peers: Vec<(String, u16)>,
+    listens: (IpAddr, u16),
+}
+
+impl Wiring {
+    pub fn new(args: &StartArgs, mode: &Chosen) -> Result<Wiring, CliError> {
+        let profile = match mode {
+            Chosen::Cluster(_) => Profile::Cluster,
+            Chosen::Directory => Profile::Standalone,
+        };
+        let client = client(args)?;
+        let mut peers: Vec<(String, u16)> = client.iter().filter_map(Client::peer).collect();
+        if let Chosen::Cluster(cluster) = mode {
+            peers.push(cluster.server.clone());
+        }
+        let settings =
+            ResolverSettings { servers: args.dns_server.clone(), hosts_file: profile == Profile::Standalone };
+        let resolver = Resolver::new(&settings).map_err(|cause| {
+            CliError::new(Code::Failed, "cannot set up the DNS resolver")
+                .cause(cause)
+                .hint("name a server with --dns-server IP:53")
+        })?;
+        let base = TargetPolicy::new(profile, args.allow_targets.clone(), args.deny_targets.clone());
+        let policy: SharedPolicy = Arc::new(RwLock::new(Arc::new(base.clone())));
+        let prober = Prober::new(resolver.clone(), Arc::clone(&policy));
+        let limits = Limits {
+            in_flight: args.max_in_flight as usize,
+            per_host: args.max_in_flight_per_host as usize,
+            ..Limits::default()
+        };
+        let engine = Engine::new(Arc::new(prober), limits);
+        let shown = Shown { health: crate::ops::health::Health::default(), metrics: Arc::default() };
+        shown.metrics.add(numbers(&engine));
+        Ok(Wiring {
+            engine,
+            mirror: Mirror::new(client),
+            shown,
+            resolver,
+            policy,
+            base,
+            peers,
+            listens: (args.host, args.port),
+        })
+    }
+
+    /// Serves health and metrics.
+    pub async fn serve(self, listener: TcpListener, stop: CancellationToken) {
+        server::serve(listener, self.shown, stop).await;
+    }
+
+    /// The operator's part, as it is at the moment of each call.
+    pub fn rules(&self, args: &StartArgs, cluster: bool) -> Box<dyn Fn() -> Rules + Send + Sync> {
+        let seconds = |n: u32| Duration::from_secs(u64::from(n));
+        let defaults = ProbeDefaults {
+            period: seconds(args.default_period_seconds),
+            timeout: seconds(args.default_timeout_seconds),
+            failure_threshold: args.default_failure_threshold,
+            success_threshold: args.default_success_threshold,
+            latency_threshold: Duration::from_millis(u64::from(args.default_latency_threshold_milliseconds)),
+            path: args.default_path.clone(),
+            min_period: seconds(args.min_period_seconds),
+        };
+        let naming = if cluster { Naming::Cluster(args.cluster_domain.clone()) } else { Naming::System };
+        let agent_ids = match args.agent_ids {
+            AgentIdPolicy::Namespace if cluster => AgentIds::Namespace,
+            _ => AgentIds::Any,
+        };
+        let policy = Arc::clone(&self.policy);
+        Box::new(move || Rules {
+            defaults: defaults.clone(),
+            policy: Arc::clone(&policy.read().unwrap_or_else(PoisonError::into_inner)),
+            naming: naming.clone(),
+            agent_ids,
+        })
+    }
+
+    /// Puts our own addresses into the policy: they are never probed.
+    pub async fn refresh_own_addresses(&self) {
+        let mut own: Vec<(IpNet, u16)> = Vec::new();
+        for (host, port) in &self.peers {
+            let addresses: Vec<IpAddr> = match host.trim_matches(['[', ']']).parse() {
+                Ok(ip) => vec![ip],
+                Err(_) if host == "localhost" => loopback().to_vec(),
+                Err(_) => {
+                    let looked_up = self.resolver.own_addresses(host);
+                    tokio::time::timeout(Duration::from_secs(5), looked_up).await.unwrap_or_default()
+                }
+            };
+            own.extend(addresses.into_iter().map(|ip| (IpNet::from(ip), *port)));
+        }
+        let (host, port) = self.listens;
+        if host.is_unspecified() {
+            own.extend(loopback().map(|ip| (IpNet::from(ip), port)));
+            let pod = std::env::var("POD_IP").ok().and_then(|ip| ip.parse::<IpAddr>().ok());
+            own.extend(pod.map(|ip| (IpNet::from(ip), port)));
+        } else {
+            own.push((IpNet::from(host), port));
+        }
+        let policy = Arc::new(self.base.clone().with_own(own));
+        *self.policy.write().unwrap_or_else(PoisonError::into_inner) = policy;
+    }
+
+    /// Keeps them up to date; a cluster's Service may move.
+    pub async fn keep_own_addresses(&self, stop: CancellationToken) {
+        loop {
+            self.refresh_own_addresses().await;
+            tokio::select! {
+                // Whoever waits for us is ended by the same token.
+                () = stop.cancelled() => std::future::pending().await,
+                () = tokio::time::sleep(OWN_EVERY) => {}
+            }
+        }
+    }
+}
+
+fn loopback() -> [IpAddr; 2] {
+    [IpAddr::from([127, 0, 0, 1]), IpAddr::from([0, 0, 0, 0, 0, 0, 0, 1])]
+}
+
+fn client(args: &StartArgs) -> Result<Option<Client>, CliError> {
+    if args.registry_url == "none" {
+        return Ok(None);
+    }
+    let settings = ClientSettings {
+        url: args.registry_url.clone(),
+        scope: args.scope.clone(),
+        token_file: args.registry_token_file.clone(),
+    };
+    Client::new(&settings).map(Some).map_err(|e| {
+        CliError::new(Code::Usage, "invalid --registry-url")
+            .cause(e.to_string())
+            .hint("use http://HOST:8000, or none")
+    })
+}
+
+fn numbers(engine: &Engine) -> Vec<Number> {
+    type Get = fn(&Counters) -> &AtomicU64;
+    let counters: [(&'static str, &'static str, Get); 5] = [
+        ("probes_started", "Probes begun", |c| &c.started),
+        ("probes_finished", "Probes that ended by themselves", |c| &c.finished),
+        ("probe_slots_missed", "Slots in which no probe could start", |c| &c.missed_slots),
+        ("probes_outdated", "Outcomes that came after their target was edited or removed", |c| &c.outdated),
+        ("probe_panics", "Probes that panicked (a bug)", |c| &c.panics),
+    ];
+    let mut numbers: Vec<Number> = counters
+        .into_iter()
+        .map(|(name, help, get)| {
+            let engine = engine.clone();
+            let read = Box::new(move || get(engine.counters()).load(Ordering::Relaxed));
+            Number { name, help, counter: true, read }
+        })
+        .collect();
+    let (targets, flying) = (engine.clone(), engine.clone());
+    let gauge =
+        |name, help, read: Box<dyn Fn() -> u64 + Send + Sync>| Number { name, help, counter: false, read };
+    numbers.push(gauge("targets", "Targets that are probed", Box::new(move || targets.load().0 as u64)));
+    numbers.push(gauge("probes_in_flight", "Probes in flight", Box::new(move || flying.load().1 as u64)));
+    numbers
+}

@@ -1,0 +1,44 @@
+//! A sample agent: what an agent owes a prober, and nothing else.
+
+use std::net::{IpAddr, SocketAddr};
+
+use axum::routing::get;
+use axum::{Json, Router};
+use serde_json::json;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use super::{CliError, bind_error};
+use crate::ops::shutdown;
+
+/// Where the agent listens.
+#[derive(Debug, clap::Args)]
+pub struct SampleAgentArgs {
+    /// Address to listen on.
+    #[arg(long, default_value = "127.0.0.1")]
+    host: IpAddr,
+    /// Port to listen on.
+    #[arg(long, default_value_t = 8001)]
+    port: u16,
+}
+
+pub async fn run(args: SampleAgentArgs) -> Result<(), CliError> {
+    let address = SocketAddr::new(args.host, args.port);
+    let stop = shutdown::on_signals().map_err(|e| {
+        CliError::new(super::Code::Internal, "cannot listen for signals").cause(e.to_string())
+    })?;
+    let listener = TcpListener::bind(address).await.map_err(|e| bind_error(address, "--port", &e))?;
+    super::print(&format!("sample agent on http://{address}/health\n"))?;
+    serve(listener, stop).await;
+    Ok(())
+}
+
+/// Answers until `stop`.
+pub async fn serve(listener: TcpListener, stop: CancellationToken) {
+    let healthy = get(async || Json(json!({"status": "healthy"})));
+    let router = Router::new().route("/health", healthy);
+    let served = axum::serve(listener, router).with_graceful_shutdown(async move { stop.cancelled().await });
+    if let Err(error) = served.await {
+        tracing::error!(error = %error, "the sample agent ended");
+    }
+}

@@ -1,0 +1,69 @@
+//! What goes to the API server: status, by server-side apply, and Events.
+
+use std::time::Duration;
+
+use k8s_openapi::api::core::v1::ObjectReference;
+use kube::api::{DynamicObject, Patch, PatchParams};
+use kube::core::ApiResource;
+use kube::runtime::events::{Event, Recorder};
+use kube::{Api, Client, ResourceExt as _};
+use serde_json::json;
+
+use super::error::{Problem, problem_of};
+use crate::api::v1alpha1::AgentEndpoint;
+use crate::api::{FIELD_MANAGER, convert};
+use crate::domain::{Endpoint, Status};
+
+/// What we wrote of an object.
+#[derive(Clone, Debug)]
+pub struct Written {
+    /// Which object.
+    pub uid: String,
+    /// The version that the write made.
+    pub version: String,
+    /// What was written.
+    pub status: Status,
+}
+
+/// Applies the status on top of the version that it was planned on: another version in between is
+/// [`Problem::Conflict`], also for a write that was held up on its way.
+pub async fn write_status(
+    client: &Client,
+    endpoint: &Endpoint,
+    version: &str,
+    status: &Status,
+) -> Result<Written, Problem> {
+    // The answer may be an object that our own type cannot read.
+    let resource = ApiResource::erase::<AgentEndpoint>(&());
+    let api: Api<DynamicObject> = Api::namespaced_with(client.clone(), &endpoint.id.namespace, &resource);
+    let patch = json!({
+        "apiVersion": resource.api_version,
+        "kind": resource.kind,
+        "metadata": {"name": endpoint.id.name, "uid": endpoint.uid, "resourceVersion": version},
+        "status": convert::to_object(status),
+    });
+    let params = PatchParams::apply(FIELD_MANAGER).force();
+    let patch = Patch::Apply(&patch);
+    let call = api.patch_status(&endpoint.id.name, &params, &patch);
+    match tokio::time::timeout(super::CALL, call).await {
+        Ok(Ok(object)) => Ok(Written {
+            uid: endpoint.uid.clone(),
+            version: object.resource_version().unwrap_or_default(),
+            status: status.clone(),
+        }),
+        Ok(Err(error)) => Err(problem_of(&error, "the status")),
+        Err(_) => Err(Problem::Timeout),
+    }
+}
+
+/// Publishes an Event. One that cannot be published is logged and nothing else: it is news, not state.
+pub async fn publish(recorder: &Recorder, event: &Event, about: &ObjectReference) {
+    let deadline = Duration::from_secs(5);
+    match tokio::time::timeout(deadline, recorder.publish(event, about)).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => {
+            tracing::warn!(error = %problem_of(&error, "events"), "an Event could not be published")
+        }
+        Err(_) => tracing::warn!("an Event could not be published in time"),
+    }
+}

@@ -1,0 +1,275 @@
+//! One look at one endpoint: object → engine → plan → effects. Level-triggered: it never asks why
+//! it was called.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use k8s_openapi::api::core::v1::{Namespace, Service};
+use kube::core::DeserializeGuard;
+use kube::runtime::events::{Event, EventType, Recorder};
+use kube::runtime::reflector::Store;
+use kube::{Api, Client, Resource as _, ResourceExt as _};
+
+use super::effects::{Written, publish, write_status};
+use super::error::Problem;
+use super::lease::Held;
+use super::queue::Done;
+use super::watch::find;
+use crate::api::convert::{self, Facts, Rules, ServiceFacts};
+use crate::api::v1alpha1::AgentEndpoint;
+use crate::domain::{Endpoint, EndpointId, Notice, Status, plan};
+use crate::engine::{Changes, Engine};
+use crate::mirror::Mirror;
+use crate::ops::now;
+
+/// The watched type: an object that cannot be read does not stop the others.
+pub type Guarded = DeserializeGuard<AgentEndpoint>;
+
+/// A safety net under the watches: every endpoint is looked at this often, whatever happens.
+const RESYNC: Duration = Duration::from_secs(600);
+/// A Namespace is not watched: an annotation that permits an agent id takes effect this soon.
+const NAMESPACE_AGAIN: Duration = Duration::from_secs(30);
+
+/// Everything that a look needs.
+pub struct Context {
+    /// Client of the API server.
+    pub client: Client,
+    /// Caches of the endpoints, one a scope.
+    pub endpoints: Vec<Store<Guarded>>,
+    /// Caches of the Services, one a scope.
+    pub services: Vec<Store<Service>>,
+    /// `--class`.
+    pub class: String,
+    /// The operator's part; the policy inside can be exchanged.
+    pub rules: Box<dyn Fn() -> Rules + Send + Sync>,
+    /// Timers and verdicts.
+    pub engine: Engine,
+    /// To the registry.
+    pub mirror: Mirror,
+    /// Hints for the queue.
+    pub changes: Changes,
+    /// Publishes Events.
+    pub recorder: Recorder,
+    /// The Lease.
+    pub held: Held,
+    /// What we wrote last and the watch may not have shown us yet.
+    pub written: Mutex<HashMap<EndpointId, Written>>,
+    /// Endpoints of the first list that have not been looked at yet.
+    pub unseen: Mutex<Option<HashSet<EndpointId>>>,
+    /// What was counted.
+    pub counters: super::Counters,
+}
+
+impl Context {
+    /// Looks at one endpoint.
+    pub async fn look(self: Arc<Self>, id: EndpointId) -> Done {
+        use std::sync::atomic::Ordering::Relaxed;
+        self.counters.reconciles.fetch_add(1, Relaxed);
+        let Some(object) = find(&self.endpoints, &id) else {
+            return self.gone(&id).await;
+        };
+        let Some((endpoint, observed, again)) = self.understand(&object, &id).await else {
+            self.forget(&id);
+            return Done::Settled;
+        };
+        let restored = observed.as_ref().filter(|s| s.observed_generation == endpoint.generation);
+        self.engine.upsert(&endpoint, |address| restored.and_then(|s| s.restore(address)));
+        let states = self.engine.states(&endpoint);
+        let registration = self.mirror.state(&endpoint);
+        let plan = plan(&endpoint, &states, &registration, observed.as_ref(), now());
+        self.hint(self.mirror.put(&endpoint, plan.mirror));
+        self.seen(&id);
+        if !plan.write {
+            return again;
+        }
+        if !self.held.is_certain() {
+            return Done::Failed;
+        }
+        let version = self.version(&object, &id);
+        match write_status(&self.client, &endpoint, &version, &plan.status).await {
+            Ok(written) => {
+                self.counters.status_writes.fetch_add(1, Relaxed);
+                self.written().insert(id, written);
+                self.tell(&object, &endpoint, &plan.notices).await;
+                again
+            }
+            Err(Problem::Gone) => Done::Settled,
+            Err(Problem::Conflict) => {
+                self.counters.conflicts.fetch_add(1, Relaxed);
+                self.written().remove(&id);
+                Done::Outrun
+            }
+            Err(problem) => {
+                self.counters.write_errors.fetch_add(1, Relaxed);
+                tracing::warn!(endpoint = %id, error = %problem, "the status could not be written; trying again");
+                Done::Failed
+            }
+        }
+    }
+
+    /// What the object says, what its status says, and when to look again. `None`: not ours.
+    async fn understand(
+        &self,
+        object: &Guarded,
+        id: &EndpointId,
+    ) -> Option<(Endpoint, Option<Status>, Done)> {
+        let rules = (self.rules)();
+        let mut again = Done::Again(RESYNC.mul_f64(0.9 + 0.1 * fraction(id)));
+        let newer = self.newer(object, id);
+        match &object.0 {
+            Ok(object) => {
+                if object.spec.class_name != self.class {
+                    return None;
+                }
+                let service = self.service(object, id);
+                let no_ids = Facts { service, allowed_agent_ids: Vec::new() };
+                let mut endpoint = convert::endpoint(object, &rules, &no_ids);
+                let wants_id = |e: &Endpoint| {
+                    e.refusal.as_ref().is_some_and(|r| r.reason == crate::domain::Reason::AgentIDNotPermitted)
+                };
+                if wants_id(&endpoint) {
+                    let allowed_agent_ids = self.allowed_agent_ids(&id.namespace).await;
+                    endpoint = convert::endpoint(object, &rules, &Facts { allowed_agent_ids, ..no_ids });
+                    if wants_id(&endpoint) {
+                        again = Done::Again(NAMESPACE_AGAIN);
+                    }
+                }
+                let observed = newer.or_else(|| object.status.as_ref().map(convert::from_object));
+                Some((endpoint, observed, again))
+            }
+            Err(invalid) => {
+                let endpoint = convert::undecodable(&invalid.metadata, &invalid.error, &rules.defaults);
+                // Its status cannot be read either; what we wrote ourselves is known.
+                let same = self.written().get(id).filter(|w| w.uid == endpoint.uid).map(|w| w.status.clone());
+                Some((endpoint, newer.or(same), again))
+            }
+        }
+    }
+
+    /// The status that we wrote, when the cache does not show it yet.
+    fn newer(&self, object: &Guarded, id: &EndpointId) -> Option<Status> {
+        let mut written = self.written();
+        let ours = written.get(id)?;
+        let cached = object.resource_version()?.parse::<u64>().ok()?;
+        let same_object = object.uid().as_deref() == Some(&ours.uid);
+        if same_object && ours.version.parse::<u64>().ok()? > cached {
+            return Some(ours.status.clone());
+        }
+        if object.0.is_ok() {
+            written.remove(id);
+        }
+        None
+    }
+
+    fn version(&self, object: &Guarded, id: &EndpointId) -> String {
+        let cached = object.resource_version().unwrap_or_default();
+        let number = |text: &str| text.parse::<u64>().unwrap_or_default();
+        let written = self.written();
+        match written.get(id) {
+            Some(ours)
+                if Some(&ours.uid) == object.uid().as_ref() && number(&ours.version) > number(&cached) =>
+            {
+                ours.version.clone()
+            }
+            _ => cached,
+        }
+    }
+
+    fn service(&self, object: &AgentEndpoint, id: &EndpointId) -> ServiceFacts {
+        let Some(wanted) = &object.spec.service_ref else { return ServiceFacts::Missing };
+        let Some(service) = find(&self.services, &EndpointId::new(&id.namespace, &wanted.name)) else {
+            return ServiceFacts::Missing;
+        };
+        let ports = service.spec.as_ref().and_then(|spec| spec.ports.clone()).unwrap_or_default();
+        let port = |p: k8s_openapi::api::core::v1::ServicePort| Some((p.name, u16::try_from(p.port).ok()?));
+        ServiceFacts::Ports(ports.into_iter().filter_map(port).collect())
+    }
+
+    async fn allowed_agent_ids(&self, namespace: &str) -> Vec<String> {
+        let api: Api<Namespace> = Api::all(self.client.clone());
+        let got = tokio::time::timeout(super::CALL, api.get(namespace)).await;
+        let annotation = format!("{}/allowed-agent-ids", crate::api::GROUP);
+        match got {
+            Ok(Ok(namespace)) => namespace
+                .annotations()
+                .get(&annotation)
+                .map(|list| {
+                    list.split(',').map(|id| id.trim().to_owned()).filter(|id| !id.is_empty()).collect()
+                })
+                .unwrap_or_default(),
+            Ok(Err(error)) => {
+                tracing::warn!(namespace, error = %error, "cannot read the Namespace's annotation {annotation}");
+                Vec::new()
+            }
+            Err(_) => Vec::new(),
+        }
+    }
+
+    async fn tell(&self, object: &Guarded, endpoint: &Endpoint, notices: &[Notice]) {
+        let reference = object.object_ref(&());
+        for notice in notices {
+            tracing::info!(endpoint = %endpoint.id, reason = notice.reason, "{}", notice.note);
+            let event = Event {
+                type_: if notice.warning { EventType::Warning } else { EventType::Normal },
+                reason: notice.reason.to_owned(),
+                note: Some(notice.note.clone()),
+                action: notice.action.to_owned(),
+                secondary: None,
+            };
+            publish(&self.recorder, &event, &reference).await;
+        }
+    }
+
+    /// The cache does not hold it. A cache can be wrong (an empty list, a stale server): only the
+    /// API server's own word removes what the registry holds.
+    async fn gone(&self, id: &EndpointId) -> Done {
+        let api: Api<Guarded> = Api::namespaced(self.client.clone(), &id.namespace);
+        match tokio::time::timeout(super::CALL, api.get_metadata_opt(&id.name)).await {
+            Ok(Ok(None)) => {
+                self.forget(id);
+                Done::Settled
+            }
+            Ok(Ok(Some(_))) => Done::Again(NAMESPACE_AGAIN),
+            Ok(Err(error)) => {
+                tracing::warn!(endpoint = %id, error = %error, "cannot ask whether the object is gone; trying again");
+                Done::Failed
+            }
+            Err(_) => Done::Failed,
+        }
+    }
+
+    /// The endpoint is gone, or not ours.
+    pub fn forget(&self, id: &EndpointId) {
+        self.engine.remove(id);
+        self.hint(self.mirror.remove(id));
+        self.written().remove(id);
+        self.seen(id);
+    }
+
+    fn hint(&self, ids: Vec<EndpointId>) {
+        ids.into_iter().for_each(|id| self.changes.push(id));
+    }
+
+    /// One less of the first list; after the last one the mirror may withdraw what is not there.
+    pub fn seen(&self, id: &EndpointId) {
+        let mut unseen = self.unseen.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(waiting) = unseen.as_mut() {
+            waiting.remove(id);
+            if waiting.is_empty() {
+                *unseen = None;
+                self.mirror.open();
+            }
+        }
+    }
+
+    fn written(&self) -> std::sync::MutexGuard<'_, HashMap<EndpointId, Written>> {
+        self.written.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A number from 0 to 1 that spreads endpoints.
+fn fraction(id: &EndpointId) -> f64 {
+    let period = Duration::from_secs(1000);
+    crate::domain::schedule::phase(&id.to_string(), period).as_secs_f64() / period.as_secs_f64()
+}

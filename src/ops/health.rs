@@ -1,0 +1,76 @@
+//! Named readiness checks. Liveness says only that the process serves, or that it can never work
+//! again without a restart.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// How a check stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Check {
+    /// Fine.
+    Ok,
+    /// Not ready, and why.
+    NotReady(String),
+    /// A restart is the only way out, and why.
+    Dead(String),
+}
+
+/// All checks of the process; clones share them.
+#[derive(Clone, Default)]
+pub struct Health {
+    checks: Arc<Mutex<BTreeMap<&'static str, Check>>>,
+}
+
+impl Health {
+    /// Sets a check. The name is what `/readyz` prints.
+    pub fn set(&self, name: &'static str, check: Check) {
+        self.checks.lock().unwrap_or_else(PoisonError::into_inner).insert(name, check);
+    }
+
+    /// Every check by name.
+    pub fn all(&self) -> BTreeMap<&'static str, Check> {
+        self.checks.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Ready, and a line for each check.
+    pub fn ready(&self) -> (bool, String) {
+        Self::report(&self.all(), |check| *check == Check::Ok)
+    }
+
+    /// Alive, and a line for each check.
+    pub fn live(&self) -> (bool, String) {
+        Self::report(&self.all(), |check| !matches!(check, Check::Dead(_)))
+    }
+
+    fn report(all: &BTreeMap<&'static str, Check>, good: fn(&Check) -> bool) -> (bool, String) {
+        let mut text = String::new();
+        for (name, check) in all {
+            let line = match check {
+                _ if good(check) => format!("[+]{name} ok\n"),
+                Check::Ok => format!("[+]{name} ok\n"),
+                Check::NotReady(why) | Check::Dead(why) => format!("[-]{name} failed: {why}\n"),
+            };
+            text.push_str(&line);
+        }
+        let ok = all.values().all(good);
+        text.push_str(if ok { "check passed\n" } else { "check failed\n" });
+        (ok, text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_check_that_is_not_ready_is_named_and_does_not_end_the_process() {
+        let health = Health::default();
+        health.set("store", Check::Ok);
+        health.set("watch", Check::NotReady("the CRD is not installed".to_owned()));
+        let (ready, text) = health.ready();
+        assert!(!ready && text.contains("[-]watch failed: the CRD is not installed"), "{text}");
+        assert!(health.live().0);
+        health.set("watch", Check::Dead("no list for 15 minutes".to_owned()));
+        assert!(!health.live().0);
+    }
+}

@@ -1,0 +1,12 @@
+//! What every long-running mode has: logs, health, metrics, a clean stop.
+
+pub mod health;
+pub mod logs;
+pub mod metrics;
+pub mod server;
+pub mod shutdown;
+
+/// The time now. The one place where the wall clock is read.
+pub fn now() -> jiff::Timestamp {
+    jiff::Timestamp::now()
+}

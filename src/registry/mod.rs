@@ -1,0 +1,89 @@
+//! The agent registry: the original project's unversioned HTTP contract and our `/v1` over one
+//! store of records. It looks at no agent itself; it keeps what agents and orchestrators say.
+//!
+//! ```text
+//! serve (socket) → router (layers: panic, timeout, access) → wire | v1 (handlers) → store (SQL)
+//! ```
+
+mod access;
+mod body;
+mod clock;
+mod error;
+mod problem;
+mod retention;
+mod router;
+mod serve;
+pub mod store;
+pub mod v1;
+pub mod wire;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tracing::info;
+
+pub use access::{Access, TokenFile};
+pub use clock::{Clock, ManualClock, SystemClock};
+pub use error::Error;
+pub use problem::{SNAPSHOT_GAP, STALE_STAMP};
+pub use store::DatabaseUrl;
+
+use store::Store;
+
+/// The scope that the unversioned routes see and write.
+pub const DEFAULT_SCOPE: &str = "default";
+
+/// What [`run`] needs to know.
+#[derive(Clone)]
+pub struct Settings {
+    /// Where to listen.
+    pub listen: SocketAddr,
+    /// Where the records are.
+    pub database: DatabaseUrl,
+    /// Who may call.
+    pub access: Access,
+    /// What leases are measured with.
+    pub clock: Arc<dyn Clock>,
+}
+
+impl Settings {
+    /// Settings with the system's clock.
+    pub fn new(listen: SocketAddr, database: DatabaseUrl, access: Access) -> Settings {
+        Settings { listen, database, access, clock: Arc::new(SystemClock::start()) }
+    }
+}
+
+impl std::fmt::Debug for Settings {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Settings")
+            .field("listen", &self.listen)
+            .field("database", &self.database)
+            .field("access", &self.access)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Opens the socket that [`run`] serves.
+pub async fn bind(address: SocketAddr) -> Result<TcpListener, Error> {
+    TcpListener::bind(address).await.map_err(|source| Error::Listen { address, source })
+}
+
+/// Serves the registry until `shutdown`; then calls that run get 5 s, and the database is closed.
+pub async fn run(
+    settings: Settings,
+    listener: TcpListener,
+    shutdown: CancellationToken,
+) -> Result<(), Error> {
+    let store = Store::open_with_clock(&settings.database, settings.clock).await?;
+    let started = store.grant_fresh_leases().await;
+    started.map_err(|source| Error::Store { attempted: "start the leases anew", source })?;
+    info!(listen = %settings.listen, database = %settings.database, "the registry serves");
+    let router = router::router(store.clone(), settings.access);
+    tokio::join!(serve::serve(listener, router, &shutdown), retention::run(&store, &shutdown),);
+    let noted = store.note_running().await;
+    store.close().await;
+    info!("the registry has stopped");
+    noted.map_err(|source| Error::Store { attempted: "note the time of the stop", source })
+}

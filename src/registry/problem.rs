@@ -1,0 +1,158 @@
+//! What a refused or failed call is answered with: the original's `detail` bodies on the
+//! unversioned routes, problem documents (RFC 9457) everywhere else.
+
+use axum::Json;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use super::store::{Refusal, StoreError};
+
+/// `type` of the 409 that says: a newer holder has written. Do not repeat.
+pub const STALE_STAMP: &str = "urn:configurable-agents:problem:stale-stamp";
+/// `type` of the 409 that says: begin the snapshot again.
+pub const SNAPSHOT_GAP: &str = "urn:configurable-agents:problem:snapshot-gap";
+
+/// A problem document.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub(super) struct Problem {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    title: &'static str,
+    #[serde(serialize_with = "as_number")]
+    status: StatusCode,
+    detail: String,
+}
+
+impl Problem {
+    pub(super) fn new(status: StatusCode, detail: impl Into<String>) -> Problem {
+        Problem {
+            kind: "about:blank",
+            title: status.canonical_reason().unwrap_or("Error"),
+            status,
+            detail: detail.into(),
+        }
+    }
+
+    pub(super) fn bad_request(detail: impl Into<String>) -> Problem {
+        Problem::new(StatusCode::BAD_REQUEST, detail)
+    }
+
+    pub(super) fn unprocessable(detail: impl Into<String>) -> Problem {
+        Problem::new(StatusCode::UNPROCESSABLE_ENTITY, detail)
+    }
+
+    pub(super) fn too_large(detail: impl Into<String>) -> Problem {
+        Problem::new(StatusCode::PAYLOAD_TOO_LARGE, detail)
+    }
+
+    /// The caller should come back a little later.
+    pub(super) fn unavailable(detail: impl Into<String>) -> Problem {
+        Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail)
+    }
+}
+
+impl From<Refusal> for Problem {
+    fn from(refusal: Refusal) -> Problem {
+        let (kind, title) = match refusal {
+            Refusal::StaleStamp { .. } => (STALE_STAMP, "A newer write was accepted"),
+            Refusal::SnapshotGap { .. } => (SNAPSHOT_GAP, "The snapshot page does not follow"),
+        };
+        Problem { kind, title, status: StatusCode::CONFLICT, detail: refusal.to_string() }
+    }
+}
+
+impl From<StoreError> for Problem {
+    fn from(error: StoreError) -> Problem {
+        match &error {
+            // What SQLite says is for the operator, not for every caller.
+            StoreError::Read(cause) => {
+                tracing::error!(cause = %cause, "the store did not answer a read");
+                Problem::unavailable("the database did not answer")
+            }
+            StoreError::NotStored | StoreError::Closed => Problem::unavailable(error.to_string()),
+        }
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let body = serde_json::to_vec(&self).unwrap_or_default();
+        let mut response = (self.status, body).into_response();
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        match self.status {
+            StatusCode::UNAUTHORIZED => {
+                headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+            }
+            StatusCode::SERVICE_UNAVAILABLE => {
+                headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+            }
+            _ => {}
+        }
+        response
+    }
+}
+
+/// One entry of a 422 of the unversioned routes, in the form of the original's validation errors.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub(super) struct Invalid {
+    #[serde(rename = "type")]
+    pub(super) kind: &'static str,
+    pub(super) loc: Vec<Value>,
+    pub(super) msg: String,
+    pub(super) input: Value,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) ctx: Option<Value>,
+}
+
+/// An answer of the unversioned routes that is not a success.
+#[derive(Debug)]
+pub(super) enum WireError {
+    /// 422 with one entry a bad field.
+    Invalid(Vec<Invalid>),
+    /// `{"detail": …}`.
+    Detail(StatusCode, String),
+    /// A 404 that a client heals by registering.
+    RegisterAgain(String),
+    /// The store failed.
+    Problem(Problem),
+}
+
+impl From<Invalid> for WireError {
+    fn from(invalid: Invalid) -> WireError {
+        WireError::Invalid(vec![invalid])
+    }
+}
+
+impl From<StoreError> for WireError {
+    fn from(error: StoreError) -> WireError {
+        WireError::Problem(error.into())
+    }
+}
+
+impl IntoResponse for WireError {
+    fn into_response(self) -> Response {
+        match self {
+            WireError::Invalid(detail) => {
+                let body = json!({ "detail": detail });
+                (StatusCode::UNPROCESSABLE_ENTITY, Json(body)).into_response()
+            }
+            WireError::Detail(status, detail) => (status, Json(json!({ "detail": detail }))).into_response(),
+            WireError::RegisterAgain(detail) => {
+                let body = json!({
+                    "detail": detail,
+                    "hint": "not registered, or removed: register again",
+                });
+                (StatusCode::NOT_FOUND, Json(body)).into_response()
+            }
+            WireError::Problem(problem) => problem.into_response(),
+        }
+    }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn as_number<S: serde::Serializer>(status: &StatusCode, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_u16(status.as_u16())
+}

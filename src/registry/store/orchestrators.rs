@@ -1,0 +1,148 @@
+//! Orchestrators that registered themselves over the unversioned routes.
+
+use sqlx::FromRow;
+
+use super::{Store, StoreError};
+
+/// What an orchestrator registers itself with. The caller has checked the bounds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OrchestratorRegistration {
+    /// Its id.
+    pub orchestrator_id: String,
+    /// A name for people.
+    pub orchestrator_name: String,
+    /// Its kind, free text.
+    pub orchestrator_type: String,
+    /// Where it answers.
+    pub api_endpoint: String,
+    /// How long one beat keeps it alive.
+    pub ttl_seconds: u32,
+}
+
+/// A registered orchestrator.
+#[derive(Clone, Debug, PartialEq, Eq, FromRow)]
+pub struct OrchestratorRecord {
+    /// Its id.
+    pub orchestrator_id: String,
+    /// A name for people.
+    pub orchestrator_name: String,
+    /// Its kind, free text.
+    pub orchestrator_type: String,
+    /// Where it answers.
+    pub api_endpoint: String,
+    /// How long one beat keeps it alive.
+    pub ttl_seconds: u32,
+    /// First registration, unix milliseconds.
+    pub registered_at: i64,
+    /// Last beat, unix milliseconds.
+    pub last_heartbeat: i64,
+    lease_at: i64,
+}
+
+impl OrchestratorRecord {
+    /// True while its lease runs.
+    pub fn is_alive(&self, now_ms: i64) -> bool {
+        self.lease_at + i64::from(self.ttl_seconds) * 1000 > now_ms
+    }
+}
+
+impl Store {
+    /// Makes or replaces a registration; the time of the first one stays.
+    pub async fn register_orchestrator(
+        &self,
+        registration: OrchestratorRegistration,
+    ) -> Result<OrchestratorRecord, StoreError> {
+        let now = self.now_ms();
+        self.writer
+            .run(move |connection| {
+                Box::pin(async move {
+                    sqlx::query_as(
+                        "INSERT INTO orchestrator_registrations (orchestrator_id, \
+                         orchestrator_name, orchestrator_type, api_endpoint, ttl_seconds, \
+                         registered_at, last_heartbeat, lease_at) \
+                         VALUES ($1, $2, $3, $4, $5, $6, $6, $6) \
+                         ON CONFLICT (orchestrator_id) DO UPDATE SET \
+                         orchestrator_name = excluded.orchestrator_name, \
+                         orchestrator_type = excluded.orchestrator_type, \
+                         api_endpoint = excluded.api_endpoint, \
+                         ttl_seconds = excluded.ttl_seconds, \
+                         last_heartbeat = excluded.last_heartbeat, lease_at = excluded.lease_at \
+                         RETURNING orchestrator_id, orchestrator_name, orchestrator_type, \
+                         api_endpoint, ttl_seconds, registered_at, last_heartbeat, lease_at",
+                    )
+                    .bind(registration.orchestrator_id)
+                    .bind(registration.orchestrator_name)
+                    .bind(registration.orchestrator_type)
+                    .bind(registration.api_endpoint)
+                    .bind(i64::from(registration.ttl_seconds))
+                    .bind(now)
+                    .fetch_one(connection)
+                    .await
+                })
+            })
+            .await
+    }
+
+    /// Renews a registration, an expired one too. The time of the beat, or `None` when there is
+    /// no such orchestrator.
+    pub async fn beat_orchestrator(&self, id: &str) -> Result<Option<i64>, StoreError> {
+        let (id, now) = (id.to_owned(), self.now_ms());
+        self.writer
+            .run(move |connection| {
+                Box::pin(async move {
+                    let done = sqlx::query(
+                        "UPDATE orchestrator_registrations \
+                         SET last_heartbeat = $2, lease_at = $2 WHERE orchestrator_id = $1",
+                    )
+                    .bind(id)
+                    .bind(now)
+                    .execute(connection)
+                    .await?;
+                    Ok((done.rows_affected() > 0).then_some(now))
+                })
+            })
+            .await
+    }
+
+    /// Removes a registration; its contributions under `/v1` stay. False when there was none.
+    pub async fn deregister_orchestrator(&self, id: &str) -> Result<bool, StoreError> {
+        let id = id.to_owned();
+        self.writer
+            .run(move |connection| {
+                Box::pin(async move {
+                    let done =
+                        sqlx::query("DELETE FROM orchestrator_registrations WHERE orchestrator_id = $1")
+                            .bind(id)
+                            .execute(connection)
+                            .await?;
+                    Ok(done.rows_affected() > 0)
+                })
+            })
+            .await
+    }
+
+    /// One registration.
+    pub async fn orchestrator(&self, id: &str) -> Result<Option<OrchestratorRecord>, StoreError> {
+        let record = sqlx::query_as(
+            "SELECT orchestrator_id, orchestrator_name, orchestrator_type, api_endpoint, \
+             ttl_seconds, registered_at, last_heartbeat, lease_at \
+             FROM orchestrator_registrations WHERE orchestrator_id = $1",
+        )
+        .bind(id)
+        .fetch_optional(&self.reading)
+        .await?;
+        Ok(record)
+    }
+
+    /// All registrations, the newest first.
+    pub async fn orchestrators(&self) -> Result<Vec<OrchestratorRecord>, StoreError> {
+        let records = sqlx::query_as(
+            "SELECT orchestrator_id, orchestrator_name, orchestrator_type, api_endpoint, \
+             ttl_seconds, registered_at, last_heartbeat, lease_at \
+             FROM orchestrator_registrations ORDER BY registered_at DESC, ordinal DESC",
+        )
+        .fetch_all(&self.reading)
+        .await?;
+        Ok(records)
+    }
+}

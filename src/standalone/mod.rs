@@ -1,0 +1,175 @@
+//! Standalone mode: objects come from a directory of manifests, status goes to SQLite, notices to
+//! the log. Everything in between is the same engine, the same `plan`, the same mirror.
+
+pub mod manifests;
+pub mod store;
+
+use std::collections::{BTreeMap, HashSet};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use futures::FutureExt as _;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use tokio_util::sync::CancellationToken;
+
+use crate::api::convert::{Facts, Rules, ServiceFacts, endpoint};
+use crate::api::v1alpha1::AgentEndpoint;
+use crate::domain::{Endpoint, EndpointId, Status, plan};
+use crate::engine::Engine;
+use crate::mirror::{Mirror, OrchestratorIdentity, Surroundings};
+use crate::ops::health::{Check, Health};
+use crate::ops::now;
+use store::{Store, StoreError};
+
+/// Why standalone mode cannot run.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The directory cannot be read.
+    #[error("cannot read the manifests in {}", path.display())]
+    Directory {
+        /// Which.
+        path: PathBuf,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// The database.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// How standalone mode runs.
+pub struct Settings {
+    /// Where the manifests are.
+    pub manifests: PathBuf,
+    /// The SQLite file.
+    pub database: PathBuf,
+    /// The operator's part, read at each look.
+    pub rules: Box<dyn Fn() -> Rules + Send + Sync>,
+    /// How the orchestrator shows itself in the registry (the id is filled in from the database).
+    pub identity: OrchestratorIdentity,
+}
+
+/// What was read, and what is known of it.
+struct Declared {
+    object: AgentEndpoint,
+    status: Option<Status>,
+}
+
+/// Reads the manifests once and probes what they declare until `shutdown`. Bad manifests are
+/// logged; the others work.
+pub async fn run(
+    settings: Settings,
+    engine: Engine,
+    mirror: Mirror,
+    health: Health,
+    shutdown: CancellationToken,
+) -> Result<(), Error> {
+    let directory = |source| Error::Directory { path: settings.manifests.clone(), source };
+    let read = manifests::read(&settings.manifests).map_err(directory)?;
+    let store = Store::open(&settings.database).await?;
+    let source = store.begin().await?;
+    for error in &read.errors {
+        tracing::error!(error = %error, "a manifest cannot be used");
+    }
+    tracing::info!(
+        endpoints = read.endpoints.len(), files = read.files, manifests = %settings.manifests.display(),
+        database = %settings.database.display(), "standalone mode"
+    );
+    let names: HashSet<EndpointId> = read.endpoints.keys().cloned().collect();
+    store.keep_only(&names).await?;
+    let mut declared = declare(&store, read.endpoints).await?;
+    health.set(
+        "manifests",
+        if read.errors.is_empty() {
+            Check::Ok
+        } else {
+            Check::NotReady(format!("{} of the manifests cannot be used; see the log", read.errors.len()))
+        },
+    );
+
+    let changes = engine.changes();
+    let hints = changes.clone();
+    let surroundings = Surroundings {
+        relist: Arc::new(move || {
+            let names = names.clone();
+            async move { Some(names) }.boxed()
+        }),
+        hint: Arc::new(move |id| hints.push(id)),
+        may_write: Arc::new(|| true),
+    };
+    let identity = OrchestratorIdentity { orchestrator_id: source.id.clone(), ..settings.identity };
+    let mirroring = mirror.run(source, identity, surroundings, shutdown.clone());
+    let probing = engine.run(shutdown.clone());
+    let looking = async {
+        for id in declared.keys().cloned().collect::<Vec<_>>() {
+            look(&id, &mut declared, &settings.rules, &engine, &mirror, &store).await;
+        }
+        mirror.open();
+        loop {
+            let ids = tokio::select! {
+                () = shutdown.cancelled() => break,
+                ids = changes.take() => ids,
+            };
+            for id in ids {
+                look(&id, &mut declared, &settings.rules, &engine, &mirror, &store).await;
+            }
+        }
+    };
+    tokio::join!(mirroring, probing, looking);
+    store.close().await;
+    Ok(())
+}
+
+async fn declare(
+    store: &Store,
+    endpoints: BTreeMap<EndpointId, AgentEndpoint>,
+) -> Result<BTreeMap<EndpointId, Declared>, StoreError> {
+    let mut declared = BTreeMap::new();
+    for (id, mut object) in endpoints {
+        let spec = serde_json::to_string(&object.spec).map_err(|e| sqlx::Error::Encode(Box::new(e)))?;
+        let row = store.declare(&id, &spec, now()).await?;
+        object.metadata.uid = Some(row.uid);
+        object.metadata.generation = Some(row.generation);
+        object.metadata.creation_timestamp = Some(Time(row.created));
+        declared.insert(id, Declared { object, status: row.status });
+    }
+    Ok(declared)
+}
+
+/// One look at one endpoint: the same steps as in a cluster.
+async fn look(
+    id: &EndpointId,
+    declared: &mut BTreeMap<EndpointId, Declared>,
+    rules: &(dyn Fn() -> Rules + Send + Sync),
+    engine: &Engine,
+    mirror: &Mirror,
+    store: &Store,
+) {
+    let Some(known) = declared.get_mut(id) else { return };
+    let facts = Facts { service: ServiceFacts::NoCluster, allowed_agent_ids: Vec::new() };
+    let endpoint: Endpoint = endpoint(&known.object, &rules(), &facts);
+    let restored = known.status.as_ref().filter(|s| s.observed_generation == endpoint.generation);
+    engine.upsert(&endpoint, |address| restored.and_then(|s| s.restore(address)));
+    let states = engine.states(&endpoint);
+    let plan = plan(&endpoint, &states, &mirror.state(&endpoint), known.status.as_ref(), now());
+    let touched = mirror.put(&endpoint, plan.mirror);
+    touched.into_iter().for_each(|id| engine.changes().push(id));
+    if !plan.write {
+        return;
+    }
+    match store.write(id, &plan.status).await {
+        Ok(()) => {
+            for notice in &plan.notices {
+                if notice.warning {
+                    tracing::warn!(endpoint = %id, reason = notice.reason, "{}", notice.note);
+                } else {
+                    tracing::info!(endpoint = %id, reason = notice.reason, "{}", notice.note);
+                }
+            }
+            known.status = Some(plan.status);
+        }
+        Err(error) => {
+            tracing::error!(endpoint = %id, error = %error, "the status could not be written; trying again with the next change");
+        }
+    }
+}

@@ -1,0 +1,145 @@
+//! What a cluster would keep for us: identity and generation of each endpoint, its status, and the
+//! epoch, in one SQLite file.
+
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use sqlx::sqlite::{
+    SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
+};
+
+use crate::domain::{EndpointId, Status};
+use crate::mirror::Source;
+
+static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("src/standalone/migrations");
+
+/// Why the database cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// Opening or migrating failed.
+    #[error("cannot open the database {}", path.display())]
+    Open {
+        /// Which file.
+        path: PathBuf,
+        /// Why not.
+        cause: String,
+    },
+    /// A read or write failed.
+    #[error("the database cannot be read or written: {0}")]
+    Query(#[from] sqlx::Error),
+}
+
+/// The database of standalone mode.
+#[derive(Clone)]
+pub struct Store {
+    pool: SqlitePool,
+}
+
+/// What is kept of an endpoint beside its spec.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Row {
+    /// Stays while the endpoint does.
+    pub uid: String,
+    /// When it was first seen.
+    pub created: Timestamp,
+    /// Grows with each change of the spec.
+    pub generation: i64,
+    /// What was last written.
+    pub status: Option<Status>,
+}
+
+impl Store {
+    /// Opens or creates the file. Acknowledged means on disk.
+    pub async fn open(path: &Path) -> Result<Store, StoreError> {
+        let failed = |cause: String| StoreError::Open { path: path.to_owned(), cause };
+        let options = SqliteConnectOptions::new()
+            .filename(path)
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Full)
+            .foreign_keys(true)
+            .busy_timeout(Duration::from_secs(5));
+        // One connection: there is one writer, and reads are few.
+        let pool = SqlitePoolOptions::new()
+            .max_connections(1)
+            .acquire_timeout(Duration::from_secs(10))
+            .connect_with(options)
+            .await
+            .map_err(|e| failed(e.to_string()))?;
+        MIGRATIONS.run(&pool).await.map_err(|e| failed(e.to_string()))?;
+        Ok(Store { pool })
+    }
+
+    /// Makes this process the newest holder.
+    pub async fn begin(&self) -> Result<Source, StoreError> {
+        let fresh = uuid::Uuid::new_v4().to_string();
+        let (id, epoch): (String, i64) = sqlx::query_as(
+            "INSERT INTO source (one, id, epoch) VALUES (1, $1, 1)
+             ON CONFLICT (one) DO UPDATE SET epoch = epoch + 1 RETURNING id, epoch",
+        )
+        .bind(fresh)
+        .fetch_one(&self.pool)
+        .await?;
+        Ok(Source { id, epoch })
+    }
+
+    /// Notes what the manifest says; a changed spec is a new generation.
+    pub async fn declare(&self, id: &EndpointId, spec: &str, now: Timestamp) -> Result<Row, StoreError> {
+        let (uid, created, generation, status): (String, i64, i64, Option<String>) = sqlx::query_as(
+            "INSERT INTO endpoints (namespace, name, uid, created_at, generation, spec)
+             VALUES ($1, $2, $3, $4, 1, $5)
+             ON CONFLICT (namespace, name) DO UPDATE SET
+                 generation = generation + (spec <> excluded.spec), spec = excluded.spec
+             RETURNING uid, created_at, generation, status",
+        )
+        .bind(&id.namespace)
+        .bind(&id.name)
+        .bind(uuid::Uuid::new_v4().to_string())
+        .bind(now.as_second())
+        .bind(spec)
+        .fetch_one(&self.pool)
+        .await?;
+        Ok(Row {
+            uid,
+            created: Timestamp::from_second(created).unwrap_or(Timestamp::UNIX_EPOCH),
+            generation,
+            // A status of another release is no status: it is written anew.
+            status: status.and_then(|text| serde_json::from_str(&text).ok()),
+        })
+    }
+
+    /// Writes a status.
+    pub async fn write(&self, id: &EndpointId, status: &Status) -> Result<(), StoreError> {
+        let text = serde_json::to_string(status).map_err(|e| sqlx::Error::Encode(Box::new(e)))?;
+        sqlx::query("UPDATE endpoints SET status = $3 WHERE namespace = $1 AND name = $2")
+            .bind(&id.namespace)
+            .bind(&id.name)
+            .bind(text)
+            .execute(&self.pool)
+            .await?;
+        Ok(())
+    }
+
+    /// Forgets what is not declared any more.
+    pub async fn keep_only(&self, declared: &HashSet<EndpointId>) -> Result<(), StoreError> {
+        let rows: Vec<(String, String)> =
+            sqlx::query_as("SELECT namespace, name FROM endpoints").fetch_all(&self.pool).await?;
+        for (namespace, name) in rows {
+            if !declared.contains(&EndpointId::new(&namespace, &name)) {
+                sqlx::query("DELETE FROM endpoints WHERE namespace = $1 AND name = $2")
+                    .bind(namespace)
+                    .bind(name)
+                    .execute(&self.pool)
+                    .await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes everything out and closes the file.
+    pub async fn close(&self) {
+        self.pool.close().await;
+    }
+}

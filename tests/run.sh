@@ -1,0 +1,185 @@
+#!/usr/bin/env bash
+# All checks and all tests. On a fresh Debian machine with Rust, Go and Node, as root:
+#
+#   tests/run.sh                      everything: format, lints, dependencies, tests, tests on real control planes
+#   tests/run.sh --fast               without the control planes, and nothing is built for the checks
+#   tests/run.sh --kubeconfig FILE    the cluster tests that run anywhere, on the cluster of FILE (or set
+#                                     KUBECONFIG_UNDER_TEST); no control plane is built
+#
+# The last line is "N passed, N failed, N skipped"; the exit code is not 0 when a test or a step failed. With CI=true a
+# skipped test is a failure. What is built once is kept in $CONFIGURABLE_AGENTS_CACHE, else ~/.cache/configurable-agents.
+# shellcheck disable=SC2317 # functions are called by name: step, start_in_background, trap
+set -uo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 2
+
+fast=false
+kubeconfig=${KUBECONFIG_UNDER_TEST:-}
+while [ $# -gt 0 ]; do
+  case $1 in
+    --fast) fast=true ;;
+    --kubeconfig)
+      kubeconfig=${2:?"--kubeconfig needs a file"}
+      shift
+      ;;
+    -h | --help)
+      sed -n '2,/^set /{/^set /d;/shellcheck/d;s/^# \{0,1\}//;p;}' "${BASH_SOURCE[0]}"
+      exit 0
+      ;;
+    *)
+      echo "run.sh: unknown option $1 (see --help)" >&2
+      exit 2
+      ;;
+  esac
+  shift
+done
+unset KUBECONFIG_UNDER_TEST # tier 1 is the same everywhere; the cluster tests get it below
+if [ -n "$kubeconfig" ]; then
+  [ -r "$kubeconfig" ] || { echo "run.sh: cannot read the kubeconfig $kubeconfig" >&2; exit 2; }
+  command -v kubectl >/dev/null || { echo "run.sh: --kubeconfig needs kubectl in PATH" >&2; exit 2; }
+  kubeconfig=$(realpath "$kubeconfig")
+fi
+
+# The cache, seen alike by this script, by build.sh and by the tests.
+export CONFIGURABLE_AGENTS_CACHE=${CONFIGURABLE_AGENTS_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/configurable-agents}
+mkdir -p "$CONFIGURABLE_AGENTS_CACHE"
+work=$(mktemp -d)
+failed_steps=()
+user_skips=0 # tests left out because the user chose the cluster
+
+cleanup() {
+  local pid
+  for pid in $(jobs -rp); do
+    kill -TERM -- "-$pid" 2>/dev/null # a process group of its own: see start_in_background
+  done
+  rm -rf "$work"
+}
+trap cleanup EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
+
+say() { echo "== $*"; }
+
+# step NAME COMMAND...: runs it with its output kept, goes on after a failure.
+step() {
+  local name=$1 start=$SECONDS
+  shift
+  say "$name"
+  if "$@" 2>&1 | tee -a "$work/output"; then
+    say "$name: ok, $((SECONDS - start)) s"
+  else
+    say "$name: FAILED"
+    failed_steps+=("$name")
+  fi
+}
+
+# start_in_background NAME COMMAND...: in a process group of its own, output to $work/NAME and, what it says of long
+# builds, to the terminal; $! is its id.
+start_in_background() {
+  local name=$1
+  shift
+  set -m
+  "$@" >"$work/$name" 2> >(tee "$work/$name.err" | grep --line-buffered -E '^(controlplane|cargo-deny): ' >&2) &
+  set +m
+}
+
+install_packages() {
+  local missing=()
+  command -v cc >/dev/null || missing+=(gcc libc6-dev)
+  command -v setpriv >/dev/null || missing+=(util-linux)
+  [ -e /etc/ssl/certs/ca-certificates.crt ] || missing+=(ca-certificates)
+  [ ${#missing[@]} -eq 0 ] && return 0
+  if [ "$(id -u)" -ne 0 ] || ! command -v apt-get >/dev/null; then
+    echo "run.sh: please install ${missing[*]}" >&2
+    return 1
+  fi
+  say "installing Debian packages: ${missing[*]}"
+  { apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "${missing[@]}"; } >"$work/apt" 2>&1 ||
+    { tail -n 20 "$work/apt" >&2; return 1; }
+}
+
+deny_tools=$CONFIGURABLE_AGENTS_CACHE/cargo-deny-0.20
+install_cargo_deny() {
+  [ -x "$deny_tools/bin/cargo-deny" ] && return 0
+  echo "cargo-deny: building cargo-deny 0.20 from crates.io, about 3 minutes on two cores, once" >&2
+  cargo install --quiet --locked --root "$deny_tools" cargo-deny --version '^0.20'
+}
+
+build_control_planes() {
+  tests/controlplane/build.sh 1.36 && tests/controlplane/build.sh 1.33
+}
+
+check_dependencies() {
+  [ -x "$deny_tools/bin/cargo-deny" ] || { cat "$work/cargo-deny.err"; return 1; }
+  "$deny_tools/bin/cargo-deny" --all-features check --hide-inclusion-graph bans licenses sources
+}
+
+cluster_tests() {
+  local filter=()
+  if [ -n "$kubeconfig" ]; then
+    export KUBECONFIG_UNDER_TEST=$kubeconfig
+    filter=(anywhere::)
+  else
+    [ "$planes" = built ] || { cat "$work/controlplane.err"; return 1; }
+    # build.sh's last line is the folder of the programs, one per version.
+    CONTROLPLANE_BIN_1_36=$(sed -n 1p "$work/controlplane")
+    CONTROLPLANE_BIN_1_33=$(sed -n 2p "$work/controlplane")
+    export CONTROLPLANE_BIN_1_36 CONTROLPLANE_BIN_1_33
+  fi
+  cargo test --locked --no-fail-fast --features cluster-tests --test cluster --test crd_cluster -- \
+    --test-threads=1 "${filter[@]}"
+}
+
+# count FIELD FILE: the sum of one field of all "test result:" lines.
+count() {
+  grep -aE '^test result: ' "$2" | grep -oE "[0-9]+ $1" | awk '{ sum += $1 } END { print sum + 0 }'
+}
+
+step "packages" install_packages
+deny_pid=
+planes_pid=
+planes=
+$fast || [ -n "$kubeconfig" ] || {
+  start_in_background controlplane build_control_planes
+  planes_pid=$!
+}
+if ! $fast && [ ! -x "$deny_tools/bin/cargo-deny" ]; then
+  start_in_background cargo-deny install_cargo_deny
+  deny_pid=$!
+fi
+step "format" cargo fmt --check
+step "lints" cargo clippy --locked --all-targets --all-features -- -D warnings
+step "tests" cargo test --locked --no-fail-fast
+touch "$work/output"
+if ! $fast; then
+  cp "$work/output" "$work/before"
+  # In this shell, not in the step's: only it can wait for them.
+  if [ -n "$planes_pid" ]; then
+    wait "$planes_pid" && planes=built
+  fi
+  step "cluster tests" cluster_tests
+  if [ -n "$kubeconfig" ]; then
+    tail -c "+$(($(stat -c %s "$work/before") + 1))" "$work/output" >"$work/cluster"
+    user_skips=$(count "filtered out" "$work/cluster")
+  fi
+fi
+[ -z "$deny_pid" ] || wait "$deny_pid"
+if $fast && [ ! -x "$deny_tools/bin/cargo-deny" ]; then
+  say "dependencies: left out, cargo-deny is not built yet"
+else
+  step "dependencies" check_dependencies
+fi
+
+passed=$(count passed "$work/output")
+failed=$(count failed "$work/output")
+skipped=$(($(count ignored "$work/output") + $(count "filtered out" "$work/output")))
+[ "$passed" -gt 0 ] || failed_steps+=("no test ran")
+if [ "${CI:-}" = true ] && [ "$skipped" -gt "$user_skips" ]; then
+  failed_steps+=("a test was skipped")
+fi
+code=0
+if [ ${#failed_steps[@]} -gt 0 ] || [ "$failed" -gt 0 ]; then
+  code=1
+  say "failed: $(printf '%s; ' "${failed_steps[@]}" | sed 's/; $//')"
+fi
+echo "$passed passed, $failed failed, $skipped skipped"
+exit $code
