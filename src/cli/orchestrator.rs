@@ -27,7 +27,9 @@ pub async fn start(args: StartArgs) -> Result<(), CliError> {
     let mode = choose(&args).await?;
     // Whatever cannot work is told before anything is started.
     let listener = TcpListener::bind(address).await.map_err(|e| bind_error(address, "--port", &e))?;
-    let registry = with_registry(&args, &stop).await?;
+    // The mirror's last words go to it: it stops after the mode has.
+    let last = CancellationToken::new();
+    let registry = with_registry(&args, &last).await?;
     let agent = with_sample_agent(&args, &stop).await?;
     let wiring = Wiring::new(&args, &mode)?;
     let serving = tokio::spawn(wiring.clone().serve(listener, stop.clone()));
@@ -37,6 +39,7 @@ pub async fn start(args: StartArgs) -> Result<(), CliError> {
         Chosen::Directory => over_directory(&args, &wiring, stop.clone()).await,
     };
     stop.cancel();
+    last.cancel();
     serving.await.ok();
     for task in registry.into_iter().chain(agent) {
         task.await.ok();

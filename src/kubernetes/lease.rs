@@ -27,7 +27,7 @@ const RENEW_DEADLINE: Duration = Duration::from_secs(10);
 /// From one renewal to the next.
 const RENEW_EVERY: Duration = Duration::from_secs(5);
 /// From one try to acquire to the next, and from a failed renewal to the next.
-const RETRY: Duration = Duration::from_secs(1);
+const RETRY: Duration = Duration::from_millis(700);
 /// For one call.
 const TRY: Duration = Duration::from_secs(3);
 

@@ -209,7 +209,7 @@ impl Context {
     async fn tell(&self, object: &Guarded, endpoint: &Endpoint, notices: &[Notice]) {
         let reference = object.object_ref(&());
         for notice in notices {
-            tracing::info!(endpoint = %endpoint.id, reason = notice.reason, "{}", notice.note);
+            tracing::info!("{} {}: {}", endpoint.id, notice.reason, notice.note);
             let event = Event {
                 type_: if notice.warning { EventType::Warning } else { EventType::Normal },
                 reason: notice.reason.to_owned(),

@@ -161,9 +161,9 @@ async fn look(
         Ok(()) => {
             for notice in &plan.notices {
                 if notice.warning {
-                    tracing::warn!(endpoint = %id, reason = notice.reason, "{}", notice.note);
+                    tracing::warn!("{id} {}: {}", notice.reason, notice.note);
                 } else {
-                    tracing::info!(endpoint = %id, reason = notice.reason, "{}", notice.note);
+                    tracing::info!("{id} {}: {}", notice.reason, notice.note);
                 }
             }
             known.status = Some(plan.status);

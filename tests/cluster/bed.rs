@@ -1,0 +1,243 @@
+//! What every scenario starts from.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::support::{ControlPlane, Proc, TestDns, Version, eventually, free_port, work_dir};
+
+pub const NAMESPACE: &str = "configurable-agents";
+pub const ACCOUNT: &str = "system:serviceaccount:configurable-agents:orchestrator";
+
+/// A control plane with the CRD and the orchestrator's rights, a DNS server, and a place for files.
+pub struct Bed {
+    pub plane: ControlPlane,
+    pub dns: TestDns,
+    pub files: tempfile::TempDir,
+}
+
+pub fn repository() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn path(relative: &str) -> String {
+    repository().join(relative).display().to_string()
+}
+
+impl Bed {
+    pub async fn start(version: Version) -> Bed {
+        Bed::on(ControlPlane::start(version).await).await
+    }
+
+    pub async fn on(plane: ControlPlane) -> Bed {
+        plane.kubectl(&["apply", "--server-side", "-f", &path("crds")]).await.ok();
+        plane
+            .kubectl(&[
+                "wait",
+                "--for=condition=Established",
+                "crd/agentendpoints.agents.configurable.dev",
+                "--timeout=30s",
+            ])
+            .await
+            .ok();
+        plane.kubectl(&["apply", "-f", &path("deploy/rbac.yaml")]).await.ok();
+        Bed { plane, dns: TestDns::start().await, files: work_dir() }
+    }
+
+    pub async fn apply_file(&self, relative: &str) {
+        self.plane.kubectl(&["apply", "-n", "default", "-f", &path(relative)]).await.ok();
+    }
+
+    pub async fn apply(&self, object: &Value) {
+        self.plane.kubectl_stdin(&["apply", "-f", "-"], &object.to_string()).await.ok();
+    }
+
+    /// A kubeconfig of the orchestrator's ServiceAccount, perhaps through a proxy.
+    pub async fn kubeconfig(&self, server: Option<SocketAddr>) -> PathBuf {
+        self.plane.service_account_kubeconfig(NAMESPACE, "orchestrator", server).await
+    }
+
+    /// `orchestrator start` with the flags that every scenario needs.
+    pub fn orchestrator(&self, kubeconfig: &Path, registry: &str, more: &[&str]) -> Orchestrator {
+        let port = free_port(std::net::Ipv4Addr::LOCALHOST);
+        let mut args = vec![
+            "orchestrator".to_owned(),
+            "start".to_owned(),
+            format!("--kubeconfig={}", kubeconfig.display()),
+            format!("--port={port}"),
+            format!("--registry-url={registry}"),
+            format!("--lease-namespace={NAMESPACE}"),
+            format!("--dns-server={}", self.dns.addr()),
+        ];
+        if !more.iter().any(|flag| flag.starts_with("--allow-targets")) {
+            args.push("--allow-targets=127.0.0.0/8".to_owned());
+        }
+        args.extend(more.iter().map(|flag| (*flag).to_owned()));
+        Orchestrator { process: Proc::start(&args, &[]), port }
+    }
+
+    pub fn registry(&self) -> Registry {
+        let port = free_port(std::net::Ipv4Addr::LOCALHOST);
+        let database = self.files.path().join(format!("registry-{port}.db"));
+        let process = start_registry(port, &database);
+        Registry { process, port, database }
+    }
+
+    pub async fn endpoint(&self, namespace: &str, name: &str) -> Value {
+        self.plane.kubectl(&["get", "aep", "-n", namespace, name, "-o", "json"]).await.ok().json()
+    }
+
+    /// `kubectl wait`: the time it took.
+    pub async fn wait(&self, name: &str, condition: &str, seconds: u64) -> Duration {
+        let started = std::time::Instant::now();
+        let (what, timeout) = (format!("aep/{name}"), format!("--timeout={seconds}s"));
+        let condition = format!("--for=condition={condition}");
+        self.plane.kubectl(&["wait", "-n", "default", &what, &condition, &timeout]).await.ok();
+        started.elapsed()
+    }
+
+    /// The holder of the Lease.
+    pub async fn holder(&self) -> String {
+        let lease = self
+            .plane
+            .kubectl(&[
+                "get",
+                "lease",
+                "-n",
+                NAMESPACE,
+                "configurable-agents",
+                "-o",
+                "jsonpath={.spec.holderIdentity}",
+            ])
+            .await;
+        lease.stdout
+    }
+}
+
+pub struct Orchestrator {
+    pub process: Proc,
+    pub port: u16,
+}
+
+impl Orchestrator {
+    pub async fn metric(&self, name: &str) -> u64 {
+        let text = http_get(self.port, "/metrics").await.1;
+        let line =
+            text.lines().find(|line| line.split(' ').next() == Some(&format!("configurable_agents_{name}")));
+        line.and_then(|line| line.rsplit(' ').next()).and_then(|n| n.parse().ok()).unwrap_or_default()
+    }
+
+    pub async fn ready(&self) -> (u16, String) {
+        http_get(self.port, "/readyz").await
+    }
+}
+
+pub struct Registry {
+    pub process: Proc,
+    pub port: u16,
+    database: PathBuf,
+}
+
+fn start_registry(port: u16, database: &Path) -> Proc {
+    let args = [
+        "agent-registry".to_owned(),
+        "start".to_owned(),
+        format!("--port={port}"),
+        format!("--db-url=sqlite:///{}", database.display()),
+    ];
+    Proc::start(&args, &[])
+}
+
+impl Registry {
+    pub fn url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
+    }
+
+    pub async fn restart(&mut self) {
+        self.process.term();
+        assert!(self.process.wait_exit(Duration::from_secs(10)).await.success());
+        self.process = start_registry(self.port, &self.database);
+        self.up().await;
+    }
+
+    /// A new, empty database.
+    pub async fn empty(&mut self) {
+        self.process.term();
+        assert!(self.process.wait_exit(Duration::from_secs(10)).await.success());
+        for suffix in ["", "-wal", "-shm"] {
+            let file = format!("{}{suffix}", self.database.display());
+            std::fs::remove_file(file).ok();
+        }
+        self.process = start_registry(self.port, &self.database);
+        self.up().await;
+    }
+
+    pub async fn up(&self) {
+        let what = "the registry answers";
+        eventually(Duration::from_secs(10), what, async || http_get(self.port, "/health").await.0 == 200)
+            .await;
+    }
+
+    /// AgentInfo, or nothing.
+    pub async fn agent(&self, id: &str) -> Option<Value> {
+        let (status, body) = http_get(self.port, &format!("/agents/{id}")).await;
+        (status == 200).then(|| serde_json::from_str(&body).unwrap())
+    }
+
+    pub async fn alive(&self, id: &str) -> Option<bool> {
+        self.agent(id).await?["is_alive"].as_bool()
+    }
+
+    /// The record with its contributions.
+    pub async fn record(&self, id: &str) -> Option<Value> {
+        let (status, body) = http_get(self.port, &format!("/v1/scopes/default/agents/{id}")).await;
+        (status == 200).then(|| serde_json::from_str(&body).unwrap())
+    }
+
+    pub async fn register(&self, agent: &Value) {
+        let url = format!("{}/agents/register", self.url());
+        let answer = client().post(url).json(agent).send().await.unwrap();
+        assert!(answer.status().is_success(), "{answer:?}");
+    }
+}
+
+fn client() -> reqwest::Client {
+    rustls::crypto::ring::default_provider().install_default().ok();
+    reqwest::Client::builder().timeout(Duration::from_secs(10)).no_proxy().build().unwrap()
+}
+
+/// Status and body; 0 when nobody answers.
+pub async fn http_get(port: u16, path: &str) -> (u16, String) {
+    match client().get(format!("http://127.0.0.1:{port}{path}")).send().await {
+        Ok(answer) => (answer.status().as_u16(), answer.text().await.unwrap_or_default()),
+        Err(error) => (0, error.to_string()),
+    }
+}
+
+pub fn aep(namespace: &str, name: &str, spec: &Value) -> Value {
+    json!({
+        "apiVersion": "agents.configurable.dev/v1alpha1", "kind": "AgentEndpoint",
+        "metadata": {"namespace": namespace, "name": name}, "spec": spec,
+    })
+}
+
+pub fn target(address: SocketAddr) -> Value {
+    json!({"host": address.ip().to_string(), "port": address.port()})
+}
+
+/// Type → (status, reason, lastTransitionTime).
+pub fn conditions(object: &Value) -> BTreeMap<String, (String, String, String)> {
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let all = object["status"]["conditions"].as_array().cloned().unwrap_or_default();
+    all.iter()
+        .map(|c| (text(&c["type"]), (text(&c["status"]), text(&c["reason"]), text(&c["lastTransitionTime"]))))
+        .collect()
+}
+
+/// `status/reason` of one condition.
+pub fn condition(object: &Value, kind: &str) -> String {
+    conditions(object).get(kind).map(|(status, reason, _)| format!("{status}/{reason}")).unwrap_or_default()
+}
