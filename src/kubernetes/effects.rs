@@ -25,13 +25,18 @@ pub struct Written {
     pub status: Status,
 }
 
-/// Applies the status on top of the version that it was planned on: another version in between is
+/// Writes the status on top of the version that it was planned on: another version in between is
 /// [`Problem::Conflict`], also for a write that was held up on its way.
+///
+/// By server-side apply, so that conditions of others stay. That needs an object which the server
+/// itself can read by the schema; for one that it cannot (`readable` is false) a merge patch does,
+/// and such an object has no conditions of others worth keeping.
 pub async fn write_status(
     client: &Client,
     endpoint: &Endpoint,
     version: &str,
     status: &Status,
+    readable: bool,
 ) -> Result<Written, Problem> {
     // The answer may be an object that our own type cannot read.
     let resource = ApiResource::erase::<AgentEndpoint>(&());
@@ -42,8 +47,14 @@ pub async fn write_status(
         "metadata": {"name": endpoint.id.name, "uid": endpoint.uid, "resourceVersion": version},
         "status": convert::to_object(status),
     });
-    let params = PatchParams::apply(FIELD_MANAGER).force();
-    let patch = Patch::Apply(&patch);
+    let (params, patch) = if readable {
+        (PatchParams::apply(FIELD_MANAGER).force(), Patch::Apply(&patch))
+    } else {
+        (
+            PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() },
+            Patch::Merge(&patch),
+        )
+    };
     let call = api.patch_status(&endpoint.id.name, &params, &patch);
     match tokio::time::timeout(super::CALL, call).await {
         Ok(Ok(object)) => Ok(Written {

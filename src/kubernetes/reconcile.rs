@@ -87,7 +87,7 @@ impl Context {
             return Done::Failed;
         }
         let version = self.version(&object, &id);
-        match write_status(&self.client, &endpoint, &version, &plan.status).await {
+        match write_status(&self.client, &endpoint, &version, &plan.status, object.0.is_ok()).await {
             Ok(written) => {
                 self.counters.status_writes.fetch_add(1, Relaxed);
                 self.written().insert(id, written);

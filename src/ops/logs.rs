@@ -16,10 +16,17 @@ pub enum LogFormat {
 /// # Errors
 /// When the filter cannot be read, or logging has been started before.
 pub fn start(format: LogFormat, filter: &str) -> Result<(), String> {
-    let filter = EnvFilter::try_new(filter).map_err(|e| e.to_string())?;
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(
-        std::io::IsTerminal::is_terminal(&std::io::stderr()) && std::env::var_os("NO_COLOR").is_none(),
-    );
+    let mut directives = EnvFilter::try_new(filter).map_err(|e| e.to_string())?;
+    if !filter.contains("kube_client") {
+        // It logs each failed call as an error; whoever made the call logs it once, with what to do.
+        let quiet =
+            "kube_client=off".parse().map_err(|e: tracing_subscriber::filter::ParseError| e.to_string())?;
+        directives = directives.add_directive(quiet);
+    }
+    let builder =
+        tracing_subscriber::fmt().with_env_filter(directives).with_writer(std::io::stderr).with_ansi(
+            std::io::IsTerminal::is_terminal(&std::io::stderr()) && std::env::var_os("NO_COLOR").is_none(),
+        );
     let started = match format {
         LogFormat::Text => builder.with_target(false).try_init(),
         LogFormat::Json => builder.json().flatten_event(true).try_init(),

@@ -17,8 +17,8 @@ async fn an_object_that_does_not_decode_is_not_accepted_and_the_others_go_on() {
     // Stored under a schema without rules, as an older or newer release may have left it.
     let crd = "agentendpoints.agents.configurable.dev";
     let loose = json!([{
-        "op": "replace", "path": "/spec/versions/0/schema/openAPIV3Schema/properties/spec",
-        "value": {"type": "object", "x-kubernetes-preserve-unknown-fields": true},
+        "op": "replace", "path": "/spec/versions/0/schema/openAPIV3Schema/properties/spec/properties/targets",
+        "value": {"type": "array", "items": {"type": "object", "x-kubernetes-preserve-unknown-fields": true}},
     }]);
     bed.plane.kubectl(&["patch", "crd", crd, "--type=json", "-p", &loose.to_string()]).await.ok();
     let odd = aep("default", "odd", &json!({"targets": [{"host": "10.0.0.1", "port": "http"}]}));

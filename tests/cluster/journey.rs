@@ -93,7 +93,10 @@ async fn an_endpoint_lives_from_apply_to_delete_and_no_restart_moves_a_condition
     unmoved("after a restart of the registry").await;
 
     // The API server is restarted.
+    // While it starts it refuses callers whose rights it has not read yet: not ours to answer for.
+    let restarting = jiff::Timestamp::now();
     bed.plane.restart_apiserver().await;
+    let restarting = restarting..jiff::Timestamp::now();
     let renewed = bed.plane.audit_mark();
     eventually(SOON, "the Lease is renewed", async || {
         let events = bed.plane.audit_since(renewed);
@@ -191,14 +194,18 @@ async fn an_endpoint_lives_from_apply_to_delete_and_no_restart_moves_a_condition
     let printed: Vec<(&str, &str)> = printed.iter().map(|(a, b)| (a.as_str(), b.as_str())).collect();
     assert_eq!(printed, expected, "{}", watch.stdout());
 
-    nothing_forbidden_and_every_right_used(&bed);
+    nothing_forbidden_and_every_right_used(&bed, &restarting);
 }
 
 /// Reads the rights from `deploy/rbac.yaml` and looks each of them up in the audit log.
-fn nothing_forbidden_and_every_right_used(bed: &Bed) {
+fn nothing_forbidden_and_every_right_used(bed: &Bed, restarting: &std::ops::Range<jiff::Timestamp>) {
     let events: Vec<_> = bed.plane.audit().into_iter().filter(|e| e.user() == ACCOUNT).collect();
     assert!(events.len() > 100, "the audit log was read");
-    let forbidden: Vec<_> = events.iter().filter(|e| e.code() == 403).map(|e| e.uri().to_owned()).collect();
+    let forbidden: Vec<_> = events
+        .iter()
+        .filter(|e| e.code() == 403 && !restarting.contains(&e.time()))
+        .map(|e| e.uri().to_owned())
+        .collect();
     assert!(forbidden.is_empty(), "{forbidden:?}");
     let text = std::fs::read_to_string(crate::bed::repository().join("deploy/rbac.yaml")).unwrap();
     let documents: Vec<serde_json::Value> = serde_saphyr::from_multiple(&text).unwrap();
