@@ -26,6 +26,13 @@ pub const MAX_ITEMS: usize = 500;
 /// The longest agent id, in characters.
 pub const MAX_AGENT_ID: usize = 253;
 
+/// Bytes of one request that the registry reads at most; senders stay below it.
+pub const MAX_REQUEST_BYTES: usize = 1024 * 1024;
+/// Problem `type` of a 409: a newer write of the same source was accepted before.
+pub const STALE_STAMP: &str = "urn:configurable-agents:problem:stale-stamp";
+/// Problem `type` of a 409: the page does not follow the one before; the snapshot starts again.
+pub const SNAPSHOT_GAP: &str = "urn:configurable-agents:problem:snapshot-gap";
+
 /// Orders the writes of one source: a new holder has a higher epoch, and counts `seq` from 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

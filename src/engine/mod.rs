@@ -142,7 +142,7 @@ impl Engine {
             }
             self.start_waiting();
         }
-        self.table().clear();
+        self.table().stop();
         self.shared.tasks.close();
         self.shared.tasks.wait().await;
     }

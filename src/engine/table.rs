@@ -174,8 +174,16 @@ impl Table {
         self.endpoints.keys().cloned().collect()
     }
 
-    pub fn clear(&mut self) {
-        self.known().iter().for_each(|id| self.remove(id));
+    /// Ends every timer and every probe; what is known stays known.
+    pub fn stop(&mut self) {
+        self.timers.clear();
+        let keys: Vec<Key> = self.entries.keys().copied().collect();
+        for key in keys {
+            self.cancel(key);
+            if let Some(entry) = self.entries.get_mut(&key) {
+                entry.timer = None;
+            }
+        }
     }
 
     fn drop_entry(&mut self, key: Key) {

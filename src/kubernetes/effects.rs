@@ -1,13 +1,18 @@
 //! What goes to the API server: status, by server-side apply, and Events.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use futures::StreamExt as _;
 use k8s_openapi::api::core::v1::ObjectReference;
 use kube::api::{DynamicObject, Patch, PatchParams};
 use kube::core::ApiResource;
 use kube::runtime::events::{Event, Recorder};
 use kube::{Api, Client, ResourceExt as _};
 use serde_json::json;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
 
 use super::error::{Problem, problem_of};
 use crate::api::v1alpha1::AgentEndpoint;
@@ -67,13 +72,54 @@ pub async fn write_status(
     }
 }
 
-/// Publishes an Event. One that cannot be published is logged and nothing else: it is news, not state.
-pub async fn publish(recorder: &Recorder, event: &Event, about: &ObjectReference) {
+/// So many Events wait to be published at most; what comes beyond is dropped and counted. 4,096 is
+/// two Events for each of 2,000 endpoints at a first start.
+const WAITING: usize = 4096;
+/// So many are on their way at once.
+const AT_ONCE: usize = 4;
+
+/// Where Events are left: they are news, not state, and must not hold a status up.
+pub struct Publisher {
+    sender: mpsc::Sender<(Event, ObjectReference)>,
+    /// Events that found no room.
+    pub dropped: AtomicU64,
+}
+
+impl Publisher {
+    /// The publisher, and the task that empties it until `stop`.
+    pub fn new(recorder: Recorder, stop: CancellationToken) -> (Self, impl Future<Output = ()>) {
+        let (sender, receiver) = mpsc::channel(WAITING);
+        let waiting = futures::stream::unfold(receiver, |mut receiver: mpsc::Receiver<_>| async {
+            receiver.recv().await.map(|news| (news, receiver))
+        });
+        let recorder = Arc::new(recorder);
+        let publishing = waiting.for_each_concurrent(AT_ONCE, move |(event, about)| {
+            let recorder = Arc::clone(&recorder);
+            async move { publish(&recorder, &event, &about).await }
+        });
+        let task = async move {
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = publishing => {}
+            }
+        };
+        (Publisher { sender, dropped: AtomicU64::new(0) }, task)
+    }
+
+    /// Leaves an Event to be published.
+    pub fn leave(&self, event: Event, about: ObjectReference) {
+        if self.sender.try_send((event, about)).is_err() {
+            self.dropped.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
+
+async fn publish(recorder: &Recorder, event: &Event, about: &ObjectReference) {
     let deadline = Duration::from_secs(5);
     match tokio::time::timeout(deadline, recorder.publish(event, about)).await {
         Ok(Ok(())) => {}
         Ok(Err(error)) => {
-            tracing::warn!(error = %problem_of(&error, "events"), "an Event could not be published")
+            tracing::warn!(error = %problem_of(&error, "events"), "an Event could not be published");
         }
         Err(_) => tracing::warn!("an Event could not be published in time"),
     }

@@ -23,8 +23,8 @@ pub enum Error {
         /// Why not.
         cause: String,
     },
-    /// The Lease went to another replica, or could not be renewed in time.
-    #[error("lost the Lease: another replica is active, or the API server did not answer for 10 s")]
+    /// The Lease went to another replica.
+    #[error("lost the Lease: another replica is active")]
     LeaseLost,
     /// The watch is broken for good.
     #[error("the watch does not work any more: {cause}")]

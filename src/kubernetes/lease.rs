@@ -2,7 +2,7 @@
 //!
 //! Expiry is judged by our own monotonic clock since the record last changed, never by comparing
 //! wall clocks. A holder that cannot renew within the renew deadline stops writing before another
-//! can hold the Lease; writes that are on their way all the same are fenced by (epoch, seq) at the
+//! can hold the Lease, and goes on when it can renew again and nobody took it meanwhile; writes that are on their way all the same are fenced by (epoch, seq) at the
 //! registry and by the resourceVersion at the API server. `leaseTransitions` is the epoch: every
 //! acquisition raises it, also one by the same process.
 
@@ -22,7 +22,7 @@ use crate::ops::now;
 
 /// How long a Lease lasts without renewal.
 pub const DURATION: Duration = Duration::from_secs(15);
-/// After so long without a successful renewal the holder stops.
+/// After so long without a successful renewal the holder writes nothing.
 const RENEW_DEADLINE: Duration = Duration::from_secs(10);
 /// From one renewal to the next.
 const RENEW_EVERY: Duration = Duration::from_secs(5);
@@ -162,20 +162,25 @@ impl Election {
         }
     }
 
-    /// Renews until `shutdown` (then the Lease is released, and the answer is `true`) or until it is
-    /// lost (`false`).
+    /// Renews until `shutdown` (then the answer is `true`) or until another has it (`false`).
+    ///
+    /// An API server that is away takes the certainty, and with it every write, but not the Lease:
+    /// when it comes back and nobody else has taken it, work goes on where it stopped.
     pub async fn keep(&self, held: &Held, shutdown: CancellationToken) -> bool {
-        let mut renewed = Instant::now();
         let mut pause = RENEW_EVERY;
+        let mut paused = false;
         loop {
             tokio::select! {
-                () = shutdown.cancelled() => break,
+                () = shutdown.cancelled() => return true,
                 () = tokio::time::sleep(pause) => {}
             }
             let asked = Instant::now();
             pause = match timed(self.renew()).await {
                 Ok(true) => {
-                    renewed = asked;
+                    if paused {
+                        tracing::info!("the Lease is renewed again: writes go on");
+                        paused = false;
+                    }
                     held.set(Some(asked + RENEW_DEADLINE));
                     RENEW_EVERY.mul_f64(rand::rng().random_range(0.9..1.0))
                 }
@@ -184,16 +189,14 @@ impl Election {
                     return false;
                 }
                 Err(problem) => {
-                    tracing::debug!(error = %problem, "the Lease could not be renewed yet");
+                    if !paused && !held.is_certain() {
+                        tracing::warn!(error = %problem, "the Lease could not be renewed for {RENEW_DEADLINE:?}: nothing is written until it is");
+                        paused = true;
+                    }
                     RETRY
                 }
             };
-            if renewed.elapsed() >= RENEW_DEADLINE {
-                held.set(None);
-                return false;
-            }
         }
-        true
     }
 
     /// Gives the Lease up, so that a successor need not wait. The last call of a clean stop.

@@ -38,6 +38,7 @@ use crate::mirror::{Mirror, OrchestratorIdentity, Source, Surroundings};
 use crate::ops::health::Health;
 use crate::ops::metrics::{Metrics, Number};
 
+use effects::Publisher;
 pub use error::{Error, Problem};
 use lease::Election;
 pub use lease::LeaseSettings;
@@ -237,6 +238,11 @@ pub async fn run(
     tracing::info!(lease = %settings.lease.name, epoch = held.epoch, "this replica is active");
 
     let active = CancellationToken::new();
+    let reporter = Reporter {
+        controller: crate::api::FIELD_MANAGER.to_owned(),
+        instance: Some(settings.lease.identity.clone()),
+    };
+    let (publisher, publishing) = Publisher::new(Recorder::new(client.clone(), reporter), active.clone());
     let context = Arc::new(Context {
         client: client.clone(),
         endpoints: caches.endpoints.clone(),
@@ -246,13 +252,7 @@ pub async fn run(
         engine: engine.clone(),
         mirror: mirror.clone(),
         changes: changes.clone(),
-        recorder: Recorder::new(
-            client.clone(),
-            Reporter {
-                controller: crate::api::FIELD_MANAGER.to_owned(),
-                instance: Some(settings.lease.identity.clone()),
-            },
-        ),
+        publisher,
         held: held.clone(),
         written: Mutex::new(HashMap::new()),
         unseen: Mutex::new(None),
@@ -260,6 +260,7 @@ pub async fn run(
     });
     metrics.add(numbers(&context));
     let activity = TaskTracker::new();
+    activity.spawn(publishing);
     activity.spawn(activate(
         Arc::clone(&context),
         caches.clone(),
@@ -396,6 +397,7 @@ async fn activate(
     }
     let ids = caches.ids();
     let first = ids.clone();
+    ids.iter().for_each(|id| context.arm(id));
     if ids.is_empty() {
         context.mirror.open();
     } else {
@@ -458,11 +460,20 @@ fn numbers(context: &Arc<Context>) -> Vec<Number> {
         ("status_conflicts", "Status writes that met a newer version of the object", |c| &c.conflicts),
         ("status_write_errors", "Status writes that failed", |c| &c.write_errors),
     ];
-    counters
+    let mut numbers: Vec<Number> = counters
         .into_iter()
         .map(|(name, help, get)| {
             let context = Arc::clone(context);
             Number { name, help, counter: true, read: Box::new(move || get(&context.counters).load(Relaxed)) }
         })
-        .collect()
+        .collect();
+    let dropped = Arc::clone(context);
+    let read = Box::new(move || dropped.publisher.dropped.load(Relaxed));
+    numbers.push(Number {
+        name: "events_dropped",
+        help: "Events that found no room in the queue",
+        counter: true,
+        read,
+    });
+    numbers
 }

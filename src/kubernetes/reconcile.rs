@@ -7,18 +7,18 @@ use std::time::Duration;
 
 use k8s_openapi::api::core::v1::{Namespace, Service};
 use kube::core::DeserializeGuard;
-use kube::runtime::events::{Event, EventType, Recorder};
+use kube::runtime::events::{Event, EventType};
 use kube::runtime::reflector::Store;
 use kube::{Api, Client, Resource as _, ResourceExt as _};
 
-use super::effects::{Written, publish, write_status};
+use super::effects::{Publisher, Written, write_status};
 use super::error::Problem;
 use super::lease::Held;
 use super::queue::Done;
 use super::watch::find;
 use crate::api::convert::{self, Facts, Rules, ServiceFacts};
 use crate::api::v1alpha1::AgentEndpoint;
-use crate::domain::{Endpoint, EndpointId, Notice, Status, plan};
+use crate::domain::{Endpoint, EndpointId, Notice, Status, TargetAddress, TargetState, plan};
 use crate::engine::{Changes, Engine};
 use crate::mirror::Mirror;
 use crate::ops::now;
@@ -30,6 +30,9 @@ pub type Guarded = DeserializeGuard<AgentEndpoint>;
 const RESYNC: Duration = Duration::from_secs(600);
 /// A Namespace is not watched: an annotation that permits an agent id takes effect this soon.
 const NAMESPACE_AGAIN: Duration = Duration::from_secs(30);
+
+/// While the Lease is not certain nothing is written; looked at again this soon.
+const UNCERTAIN_AGAIN: Duration = Duration::from_secs(2);
 
 /// Everything that a look needs.
 pub struct Context {
@@ -49,8 +52,8 @@ pub struct Context {
     pub mirror: Mirror,
     /// Hints for the queue.
     pub changes: Changes,
-    /// Publishes Events.
-    pub recorder: Recorder,
+    /// Where Events are left.
+    pub publisher: Publisher,
     /// The Lease.
     pub held: Held,
     /// What we wrote last and the watch may not have shown us yet.
@@ -62,6 +65,20 @@ pub struct Context {
 }
 
 impl Context {
+    /// Has the engine probe an endpoint of the first list. No call is made, so that all of them are
+    /// probed in time however long the first writes take.
+    pub fn arm(&self, id: &EndpointId) {
+        let Some(object) = find(&self.endpoints, id) else { return };
+        let Ok(read) = &object.0 else { return };
+        if read.spec.class_name != self.class {
+            return;
+        }
+        let facts = Facts { service: self.service(read, id), allowed_agent_ids: Vec::new() };
+        let endpoint = convert::endpoint(read, &(self.rules)(), &facts);
+        let observed = read.status.as_ref().map(convert::from_object);
+        self.engine.upsert(&endpoint, |address| restore(observed.as_ref(), &endpoint, address));
+    }
+
     /// Looks at one endpoint.
     pub async fn look(self: Arc<Self>, id: EndpointId) -> Done {
         use std::sync::atomic::Ordering::Relaxed;
@@ -73,8 +90,7 @@ impl Context {
             self.forget(&id);
             return Done::Settled;
         };
-        let restored = observed.as_ref().filter(|s| s.observed_generation == endpoint.generation);
-        self.engine.upsert(&endpoint, |address| restored.and_then(|s| s.restore(address)));
+        self.engine.upsert(&endpoint, |address| restore(observed.as_ref(), &endpoint, address));
         let states = self.engine.states(&endpoint);
         let registration = self.mirror.state(&endpoint);
         let plan = plan(&endpoint, &states, &registration, observed.as_ref(), now());
@@ -84,14 +100,14 @@ impl Context {
             return again;
         }
         if !self.held.is_certain() {
-            return Done::Failed;
+            return Done::Again(UNCERTAIN_AGAIN);
         }
         let version = self.version(&object, &id);
         match write_status(&self.client, &endpoint, &version, &plan.status, object.0.is_ok()).await {
             Ok(written) => {
                 self.counters.status_writes.fetch_add(1, Relaxed);
                 self.written().insert(id, written);
-                self.tell(&object, &endpoint, &plan.notices).await;
+                self.tell(&object, &endpoint, &plan.notices);
                 again
             }
             Err(Problem::Gone) => Done::Settled,
@@ -206,7 +222,7 @@ impl Context {
         }
     }
 
-    async fn tell(&self, object: &Guarded, endpoint: &Endpoint, notices: &[Notice]) {
+    fn tell(&self, object: &Guarded, endpoint: &Endpoint, notices: &[Notice]) {
         let reference = object.object_ref(&());
         for notice in notices {
             tracing::info!("{} {}: {}", endpoint.id, notice.reason, notice.note);
@@ -217,7 +233,7 @@ impl Context {
                 action: notice.action.to_owned(),
                 secondary: None,
             };
-            publish(&self.recorder, &event, &reference).await;
+            self.publisher.leave(event, reference.clone());
         }
     }
 
@@ -266,6 +282,11 @@ impl Context {
     fn written(&self) -> std::sync::MutexGuard<'_, HashMap<EndpointId, Written>> {
         self.written.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// What the status says of a target, if it is about this generation of the spec.
+fn restore(observed: Option<&Status>, endpoint: &Endpoint, address: &TargetAddress) -> Option<TargetState> {
+    observed.filter(|status| status.observed_generation == endpoint.generation)?.restore(address)
 }
 
 /// A number from 0 to 1 that spreads endpoints.

@@ -7,7 +7,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::domain::record::{
-    BatchRequest, BatchResponse, RenewalRequest, RenewalResponse, SnapshotRequest, SnapshotResponse,
+    BatchRequest, BatchResponse, RenewalRequest, RenewalResponse, SNAPSHOT_GAP, SnapshotRequest,
+    SnapshotResponse,
 };
 
 /// For one call, from the connection to the last byte.
@@ -227,7 +228,11 @@ impl Client {
             let hint = match status.as_u16() {
                 401 | 403 => ": it wants another token (--registry-token-file)",
                 404 => ": it does not know this call; is it a configurable-agents registry of this version?",
+                409 if says(response, SNAPSHOT_GAP).await => {
+                    ": a page of the snapshot was lost; it starts again"
+                }
                 409 => ": a newer orchestrator writes for this source",
+                413 => ": the request is too large",
                 _ => "",
             };
             return Err(ClientError::Refused { url: url(), status: status.as_u16(), hint });
@@ -247,6 +252,11 @@ impl Client {
             garbage(format!("not the JSON that was expected (line {}, column {})", e.line(), e.column()))
         })
     }
+}
+
+/// Does the first part of a refusal name this problem?
+async fn says(mut response: reqwest::Response, problem: &str) -> bool {
+    matches!(response.chunk().await, Ok(Some(chunk)) if String::from_utf8_lossy(&chunk).contains(problem))
 }
 
 /// The innermost cause, without the URL that reqwest adds.

@@ -6,8 +6,13 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::time::Instant;
 
-use crate::domain::record::{Digest, Holdings, Item, ItemOutcome, ItemResult, RetainedItem};
+use crate::domain::record::{
+    Digest, Holdings, Item, ItemOutcome, ItemResult, MAX_REQUEST_BYTES, RetainedItem,
+};
 use crate::domain::{Endpoint, EndpointId, MirrorIntent, RegistrationState};
+
+/// What of one request is filled: the rest is the envelope.
+const MAX_BYTES: usize = MAX_REQUEST_BYTES - 64 * 1024;
 
 /// What one endpoint wants.
 struct Claim {
@@ -19,7 +24,8 @@ struct Claim {
 }
 
 enum Wanted {
-    Item(Box<Item>),
+    /// This; with its size on the wire, in bytes.
+    Item(Box<Item>, usize),
     /// Whatever the registry holds: nothing is known yet.
     AsItIs,
 }
@@ -32,6 +38,7 @@ enum Answer {
     OwnedByAnother(Digest, String),
 }
 
+#[derive(Default)]
 pub(super) struct SnapshotPage {
     pub items: Vec<Item>,
     pub retained: Vec<String>,
@@ -79,7 +86,11 @@ impl Outbox {
         let id = &endpoint.id;
         let wanted = match intent {
             MirrorIntent::Withdraw => return self.remove(id),
-            MirrorIntent::Publish(contribution) => Wanted::Item(Box::new(contribution.into_item())),
+            MirrorIntent::Publish(contribution) => {
+                let item = contribution.into_item();
+                let size = serde_json::to_vec(&item).map_or(0, |text| text.len());
+                Wanted::Item(Box::new(item), size)
+            }
             MirrorIntent::Retain => Wanted::AsItIs,
         };
         let mut touched = Vec::new();
@@ -144,7 +155,7 @@ impl Outbox {
         let settled = match (self.wanted(agent_id), self.answers.get(agent_id)) {
             (Some(Wanted::AsItIs), _) | (None, None) => true,
             (
-                Some(Wanted::Item(item)),
+                Some(Wanted::Item(item, _)),
                 Some(Answer::Stored(d) | Answer::Rejected(d, _) | Answer::OwnedByAnother(d, _)),
             ) => item.digest == *d,
             _ => false,
@@ -156,13 +167,19 @@ impl Outbox {
         }
     }
 
-    /// The next things to say: upserts and withdrawals, together at most `most`.
+    /// The next things to say: upserts and withdrawals, together at most `most` and not more than
+    /// one request can carry.
     pub fn batch(&self, most: usize) -> (Vec<Item>, Vec<String>) {
         let mut upserts = Vec::new();
         let mut withdrawals = Vec::new();
+        let mut bytes = 0;
         for agent_id in self.dirty.iter().take(most) {
             match self.wanted(agent_id) {
-                Some(Wanted::Item(item)) => upserts.push((**item).clone()),
+                Some(Wanted::Item(_, size)) if bytes + size > MAX_BYTES && bytes > 0 => break,
+                Some(Wanted::Item(item, size)) => {
+                    bytes += size;
+                    upserts.push((**item).clone());
+                }
                 Some(Wanted::AsItIs) => {}
                 None => withdrawals.push(agent_id.clone()),
             }
@@ -214,25 +231,27 @@ impl Outbox {
         }
     }
 
-    /// Everything that we say, in pages of at most `most`; at least one page.
+    /// Everything that we say, in pages of at most `most` and not more than one request can carry;
+    /// at least one page.
     pub fn snapshot(&self, most: usize) -> Vec<SnapshotPage> {
         let mut ids: Vec<&String> = self.claimants.keys().collect();
         ids.sort_unstable();
-        let mut pages: Vec<SnapshotPage> = ids
-            .chunks(most)
-            .map(|ids| {
-                let mut page = SnapshotPage { items: Vec::new(), retained: Vec::new() };
-                for id in ids {
-                    match self.wanted(id) {
-                        Some(Wanted::Item(item)) => page.items.push((**item).clone()),
-                        _ => page.retained.push((*id).clone()),
-                    }
-                }
-                page
-            })
-            .collect();
-        if pages.is_empty() {
-            pages.push(SnapshotPage { items: Vec::new(), retained: Vec::new() });
+        let mut pages = vec![SnapshotPage::default()];
+        let mut bytes = 0;
+        for id in ids {
+            let wanted = self.wanted(id);
+            let size = if let Some(Wanted::Item(_, size)) = wanted { *size } else { id.len() };
+            let full = pages.last().is_none_or(|page| page.items.len() + page.retained.len() >= most);
+            if full || (bytes + size > MAX_BYTES && bytes > 0) {
+                pages.push(SnapshotPage::default());
+                bytes = 0;
+            }
+            bytes += size;
+            let Some(page) = pages.last_mut() else { continue };
+            match wanted {
+                Some(Wanted::Item(item, _)) => page.items.push((**item).clone()),
+                _ => page.retained.push(id.clone()),
+            }
         }
         pages
     }
@@ -310,7 +329,7 @@ impl Outbox {
         }
         let wanted = self.claims.get(&endpoint.id).map(|claim| &claim.wanted);
         match (wanted, self.answers.get(&endpoint.agent_id)) {
-            (Some(Wanted::Item(item)), Some(answer)) => match answer {
+            (Some(Wanted::Item(item, _)), Some(answer)) => match answer {
                 Answer::Stored(digest) if *digest == item.digest => RegistrationState::Acknowledged,
                 Answer::Rejected(digest, why) if *digest == item.digest => {
                     RegistrationState::Rejected(why.clone())

@@ -164,3 +164,20 @@ fn a_snapshot_has_pages_and_an_empty_one_still_has_one() {
     let sizes: Vec<usize> = outbox.snapshot(10).iter().map(|p| p.items.len()).collect();
     assert_eq!(sizes, [10, 10, 5]);
 }
+
+#[test]
+fn no_request_is_larger_than_the_registry_reads() {
+    let mut outbox = Outbox::new(Instant::now());
+    for n in 0..400 {
+        let e = endpoint(&format!("e{n}"), &format!("ns.e{n}"), 1);
+        let MirrorIntent::Publish(mut contribution) = says(&e, StatusWord::Ready) else { unreachable!() };
+        contribution.message = "x".repeat(10_000);
+        outbox.put(&e, MirrorIntent::Publish(contribution));
+    }
+    let size = |items: &[Item]| serde_json::to_vec(items).unwrap().len();
+    let (items, _) = outbox.batch(500);
+    assert!(!items.is_empty() && size(&items) < MAX_REQUEST_BYTES);
+    let pages = outbox.snapshot(500);
+    assert!(pages.len() >= 4 && pages.iter().all(|page| size(&page.items) < MAX_REQUEST_BYTES));
+    assert_eq!(pages.iter().map(|page| page.items.len()).sum::<usize>(), 400);
+}

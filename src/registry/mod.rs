@@ -27,7 +27,6 @@ use tracing::info;
 pub use access::{Access, TokenFile};
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use error::Error;
-pub use problem::{SNAPSHOT_GAP, STALE_STAMP};
 pub use store::DatabaseUrl;
 
 use store::Store;

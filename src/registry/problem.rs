@@ -8,11 +8,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::store::{Refusal, StoreError};
-
-/// `type` of the 409 that says: a newer holder has written. Do not repeat.
-pub const STALE_STAMP: &str = "urn:configurable-agents:problem:stale-stamp";
-/// `type` of the 409 that says: begin the snapshot again.
-pub const SNAPSHOT_GAP: &str = "urn:configurable-agents:problem:snapshot-gap";
+use crate::domain::record::{SNAPSHOT_GAP, STALE_STAMP};
 
 /// A problem document.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

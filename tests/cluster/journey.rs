@@ -108,6 +108,26 @@ async fn an_endpoint_lives_from_apply_to_delete_and_no_restart_moves_a_condition
     probed_on(2, "probing goes on").await;
     unmoved("after a restart of the API server").await;
 
+    // The API server is away for longer than the renew deadline: the same process goes on.
+    let pid = orchestrator.process.pid();
+    bed.plane.stop_apiserver().await;
+    probed_on(4, "probing goes on without an API server").await;
+    let away = std::time::Instant::now();
+    let back = jiff::Timestamp::now();
+    eventually(SOON, "nothing is certain any more", async || {
+        orchestrator.process.logs().contains("nothing is written until it is")
+    })
+    .await;
+    bed.plane.start_apiserver().await;
+    let starting = back..jiff::Timestamp::now();
+    eventually(SOON, "the Lease is renewed again", async || {
+        orchestrator.process.logs().contains("writes go on")
+    })
+    .await;
+    println!("the API server was away for more than {:.0} s", away.elapsed().as_secs_f64());
+    assert_eq!((orchestrator.process.pid(), orchestrator.process.exited()), (pid, None));
+    unmoved("after the API server was away").await;
+
     // The registry comes back empty and is filled again.
     registry.empty().await;
     assert_eq!(registry.alive("default.research").await, None);
@@ -194,16 +214,16 @@ async fn an_endpoint_lives_from_apply_to_delete_and_no_restart_moves_a_condition
     let printed: Vec<(&str, &str)> = printed.iter().map(|(a, b)| (a.as_str(), b.as_str())).collect();
     assert_eq!(printed, expected, "{}", watch.stdout());
 
-    nothing_forbidden_and_every_right_used(&bed, &restarting);
+    nothing_forbidden_and_every_right_used(&bed, &[restarting, starting]);
 }
 
 /// Reads the rights from `deploy/rbac.yaml` and looks each of them up in the audit log.
-fn nothing_forbidden_and_every_right_used(bed: &Bed, restarting: &std::ops::Range<jiff::Timestamp>) {
+fn nothing_forbidden_and_every_right_used(bed: &Bed, restarts: &[std::ops::Range<jiff::Timestamp>]) {
     let events: Vec<_> = bed.plane.audit().into_iter().filter(|e| e.user() == ACCOUNT).collect();
     assert!(events.len() > 100, "the audit log was read");
     let forbidden: Vec<_> = events
         .iter()
-        .filter(|e| e.code() == 403 && !restarting.contains(&e.time()))
+        .filter(|e| e.code() == 403 && !restarts.iter().any(|r| r.contains(&e.time())))
         .map(|e| e.uri().to_owned())
         .collect();
     assert!(forbidden.is_empty(), "{forbidden:?}");

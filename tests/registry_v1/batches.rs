@@ -1,7 +1,7 @@
 //! Batches, stamps, and who owns an id.
 
 use configurable_agents::domain::record::ItemOutcome as O;
-use configurable_agents::registry::STALE_STAMP;
+use configurable_agents::domain::record::STALE_STAMP;
 use serde_json::{Value, json};
 
 use crate::registry_support::{Registry, failing, ready, stamp};

@@ -1,7 +1,7 @@
 //! Paged snapshots.
 
+use configurable_agents::domain::record::SNAPSHOT_GAP;
 use configurable_agents::domain::record::SnapshotRequest;
-use configurable_agents::registry::SNAPSHOT_GAP;
 use serde_json::json;
 
 use crate::registry_support::{Registry, ready, stamp};

@@ -122,12 +122,14 @@ impl Engine {
         own.unwrap_or_else(|| self.behaviour.lock().unwrap().clone())
     }
 
-    fn note(&self, address: IpAddr, connections: u64, requests: u64) {
+    /// Notes what came; answers how many requests this address has had before.
+    fn note(&self, address: IpAddr, connections: u64, requests: u64) -> u64 {
         let now = Instant::now();
         let mut table = self.seen.lock().unwrap();
         let seen =
             table.entry(address).or_insert(Seen { first: now, last: now, connections: 0, requests: 0 });
         seen.last = now;
+        let before = seen.requests;
         seen.connections += connections;
         seen.requests += requests;
         if requests > 0 {
@@ -137,6 +139,7 @@ impl Engine {
             }
             instants.push_back(now);
         }
+        before
     }
 
     /// Serves one connection to its end.
@@ -155,9 +158,10 @@ impl Engine {
         let mut buffer = Vec::new();
         while let Some(head) = read_head(&mut stream, &mut buffer).await {
             let close = String::from_utf8_lossy(&head).to_ascii_lowercase().contains("connection: close");
-            let number = self.requests.fetch_add(1, Relaxed);
+            self.requests.fetch_add(1, Relaxed);
             *self.last_head.lock().unwrap() = head;
-            self.note(local, 0, 1);
+            // Counted for each address, so that every agent of a farm goes through all of a cycle.
+            let number = self.note(local, 0, 1);
             let behaviour = self.behaviour(local);
             if self.answer(&mut stream, &behaviour, number).await.is_err() || close {
                 return;

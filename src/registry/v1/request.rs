@@ -6,13 +6,13 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::domain::record::{Contribution, Item, MAX_AGENT_ID, MAX_ITEMS};
+use crate::domain::record::{Contribution, Item, MAX_AGENT_ID, MAX_ITEMS, MAX_REQUEST_BYTES};
 use crate::registry::body::{self, Unreadable};
 use crate::registry::problem::Problem;
 use crate::registry::store::Submitted;
 
 /// The largest request body of `/v1`, in bytes.
-pub const MAX_BODY: usize = 1024 * 1024;
+pub const MAX_BODY: usize = MAX_REQUEST_BYTES;
 /// The longest name (scope, source, agent name, host, key), in characters.
 pub const MAX_NAME: usize = 253;
 /// The longest text (message, url, metadata value), in characters.

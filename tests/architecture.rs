@@ -1,0 +1,289 @@
+//! The dependency rules: who may use whom, in `use` lines and in full paths alike.
+//!
+//! Every path in every file under `src/` is read with `syn`, test code included where it is inside
+//! the file. Paths that begin with `crate`, `self` or `super` are resolved to a top-level module;
+//! the first segment of any other path is looked up among the crates of `Cargo.toml`.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use syn::visit::Visit;
+
+/// Module → (own modules it may use, crates it may use beside `ANYWHERE`).
+const RULES: &[(&str, &[&str], &[&str])] = &[
+    ("domain", &[], &["ipnet", "sha2"]),
+    ("api", &["domain"], &["k8s_openapi", "kube", "schemars", "serde_saphyr"]),
+    ("probe", &["domain"], &["tokio", "hickory_resolver", "hyper", "hyper_util", "http", "http_body_util"]),
+    ("engine", &["domain", "probe"], &["tokio", "tokio_util"]),
+    ("mirror", &["domain"], &["reqwest", "tokio", "tokio_util", "rand", "uuid"]),
+    (
+        "kubernetes",
+        &["api", "domain", "engine", "mirror", "ops"],
+        &["kube", "k8s_openapi", "tokio", "tokio_util", "rand"],
+    ),
+    (
+        "standalone",
+        &["api", "domain", "engine", "mirror", "ops"],
+        &["k8s_openapi", "serde_saphyr", "sqlx", "tokio", "tokio_util", "uuid"],
+    ),
+    (
+        "registry",
+        &["domain", "ops"],
+        &[
+            "axum",
+            "http_body_util",
+            "hyper",
+            "hyper_util",
+            "sha2",
+            "sqlx",
+            "tokio",
+            "tokio_util",
+            "tower",
+            "tower_http",
+            "rand",
+            "uuid",
+            "http",
+        ],
+    ),
+    (
+        "ops",
+        &[],
+        &["axum", "clap", "prometheus_client", "tokio", "tokio_util", "tower_http", "tracing_subscriber"],
+    ),
+    (
+        "cli",
+        &["api", "domain", "engine", "kubernetes", "mirror", "ops", "probe", "registry", "standalone"],
+        &["axum", "clap", "ipnet", "rlimit", "tokio", "tokio_util", "uuid"],
+    ),
+];
+
+/// Crates without I/O that any module may use.
+const ANYWHERE: &[&str] = &[
+    "std",
+    "core",
+    "alloc",
+    "serde",
+    "serde_json",
+    "jiff",
+    "thiserror",
+    "futures",
+    "tracing",
+    "proptest",
+    "tempfile",
+];
+
+/// Calls that `domain` must not make: a clock, randomness, a task.
+const IMPURE: &[&[&str]] = &[
+    &["Timestamp", "now"],
+    &["Zoned", "now"],
+    &["SystemTime", "now"],
+    &["Instant", "now"],
+    &["std", "net", "TcpStream"],
+    &["std", "net", "UdpSocket"],
+    &["std", "fs"],
+    &["std", "env"],
+    &["std", "thread"],
+    &["std", "process"],
+];
+
+struct Paths {
+    found: Vec<Vec<String>>,
+}
+
+impl<'ast> Visit<'ast> for Paths {
+    fn visit_path(&mut self, path: &'ast syn::Path) {
+        self.found.push(path.segments.iter().map(|segment| segment.ident.to_string()).collect());
+        syn::visit::visit_path(self, path);
+    }
+
+    fn visit_item_use(&mut self, item: &'ast syn::ItemUse) {
+        flatten(&item.tree, &mut Vec::new(), &mut self.found);
+    }
+
+    fn visit_macro(&mut self, item: &'ast syn::Macro) {
+        syn::visit::visit_macro(self, item);
+        // What stands inside a macro call is tokens: paths are picked out of them.
+        let mut path: Vec<String> = Vec::new();
+        let mut colons = 0;
+        for token in flat(item.tokens.clone()) {
+            match token.as_str() {
+                ":" => colons += 1,
+                text if text.chars().next().is_some_and(|c| c.is_alphabetic() || c == '_') => {
+                    if colons != 2 {
+                        self.found.push(std::mem::take(&mut path));
+                    }
+                    path.push(text.to_owned());
+                    colons = 0;
+                }
+                _ => {
+                    self.found.push(std::mem::take(&mut path));
+                    colons = 0;
+                }
+            }
+        }
+        self.found.push(path);
+        self.found.retain(|path| !path.is_empty());
+    }
+}
+
+fn flat(tokens: proc_macro2::TokenStream) -> Vec<String> {
+    tokens
+        .into_iter()
+        .flat_map(|token| match token {
+            proc_macro2::TokenTree::Group(group) => {
+                let mut inner = vec!["(".to_owned()];
+                inner.extend(flat(group.stream()));
+                inner.push(")".to_owned());
+                inner
+            }
+            other => vec![other.to_string()],
+        })
+        .collect()
+}
+
+fn flatten(tree: &syn::UseTree, before: &mut Vec<String>, found: &mut Vec<Vec<String>>) {
+    match tree {
+        syn::UseTree::Path(path) => {
+            before.push(path.ident.to_string());
+            flatten(&path.tree, before, found);
+            before.pop();
+        }
+        syn::UseTree::Name(name) => found.push(with(before, name.ident.to_string())),
+        syn::UseTree::Rename(name) => found.push(with(before, name.ident.to_string())),
+        syn::UseTree::Glob(_) => found.push(before.clone()),
+        syn::UseTree::Group(group) => group.items.iter().for_each(|tree| flatten(tree, before, found)),
+    }
+}
+
+fn with(before: &[String], last: String) -> Vec<String> {
+    before.iter().cloned().chain([last]).collect()
+}
+
+fn source_files(directory: &Path, found: &mut Vec<PathBuf>) {
+    for entry in std::fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            source_files(&path, found);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            found.push(path);
+        }
+    }
+}
+
+/// The module path of a file below `src`: `kubernetes/lease.rs` is `[kubernetes, lease]`.
+fn module_of(file: &Path, src: &Path) -> Vec<String> {
+    let relative = file.strip_prefix(src).unwrap().with_extension("");
+    let mut parts: Vec<String> = relative.iter().map(|part| part.to_str().unwrap().to_owned()).collect();
+    if parts.last().is_some_and(|last| last == "mod") {
+        parts.pop();
+    }
+    parts
+}
+
+/// Top-level modules and outer crates that a file's paths lead to.
+fn uses(
+    file: &Path,
+    src: &Path,
+    crates: &BTreeSet<String>,
+) -> (BTreeSet<String>, BTreeSet<String>, Vec<Vec<String>>) {
+    let text = std::fs::read_to_string(file).unwrap();
+    let parsed = syn::parse_file(&text).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+    let mut paths = Paths { found: Vec::new() };
+    paths.visit_file(&parsed);
+    let here = module_of(file, src);
+    let (mut own, mut outer) = (BTreeSet::new(), BTreeSet::new());
+    for path in &paths.found {
+        let ups = path.iter().take_while(|segment| *segment == "super").count();
+        let first = path.first().map(String::as_str).unwrap_or_default();
+        if first == "crate" {
+            own.extend(path.get(1).cloned());
+        } else if ups > 0 && ups >= here.len() {
+            // Out of the top-level module (an inline `mod tests` adds a level, which only helps).
+            let inline = ups == here.len()
+                && path.get(ups).is_none_or(|s| s.starts_with(char::is_uppercase) || s == "*");
+            if !inline && ups > here.len() {
+                own.extend(path.get(ups).cloned());
+            }
+        } else if crates.contains(first) {
+            outer.insert(first.to_owned());
+        }
+    }
+    (own, outer, paths.found)
+}
+
+fn crates() -> BTreeSet<String> {
+    let manifest = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml")).unwrap();
+    let section = manifest.split("\n[dependencies]\n").nth(1).unwrap().split("\n[").next().unwrap();
+    section
+        .lines()
+        .filter_map(|line| line.split(['=', ' ']).next().filter(|name| !name.is_empty()))
+        .map(|name| name.replace('-', "_"))
+        .chain(["tempfile", "proptest"].map(str::to_owned))
+        .collect()
+}
+
+#[test]
+fn no_module_uses_what_the_rules_do_not_give_it() {
+    let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let crates = crates();
+    assert!(crates.contains("kube") && crates.len() > 20, "{crates:?}");
+    let mut files = Vec::new();
+    source_files(&src, &mut files);
+    assert!(files.len() > 50);
+    let modules: BTreeMap<&str, _> = RULES.iter().map(|(name, own, outer)| (*name, (own, outer))).collect();
+    let mut broken = Vec::new();
+    for file in files {
+        let module = module_of(&file, &src);
+        let Some(top) = module.first().filter(|top| !["lib", "main"].contains(&top.as_str())) else {
+            continue;
+        };
+        let Some((may_own, may_outer)) = modules.get(top.as_str()) else {
+            broken.push(format!("{}: module `{top}` has no rule", file.display()));
+            continue;
+        };
+        let (own, outer, paths) = uses(&file, &src, &crates);
+        for used in own.iter().filter(|used| modules.contains_key(used.as_str())) {
+            if used != top && !may_own.contains(&used.as_str()) {
+                broken.push(format!("{}: `{top}` may not use `crate::{used}`", file.display()));
+            }
+        }
+        for used in &outer {
+            if !may_outer.contains(&used.as_str()) && !ANYWHERE.contains(&used.as_str()) {
+                broken.push(format!("{}: `{top}` may not use the crate `{used}`", file.display()));
+            }
+        }
+        let is_test = file.file_stem().is_some_and(|stem| stem.to_str().unwrap().ends_with("_tests"));
+        if top == "domain" && !is_test {
+            for impure in IMPURE {
+                if paths.iter().any(|path| path.windows(impure.len()).any(|window| window == *impure)) {
+                    broken.push(format!("{}: `domain` may not use {}", file.display(), impure.join("::")));
+                }
+            }
+        }
+    }
+    assert!(broken.is_empty(), "\n{}", broken.join("\n"));
+}
+
+#[test]
+fn a_forbidden_path_is_found_in_a_use_line_in_a_full_path_and_in_a_macro() {
+    let directory = tempfile::tempdir().unwrap();
+    let module = directory.path().join("domain");
+    std::fs::create_dir(&module).unwrap();
+    let file = module.join("x.rs");
+    let crates = crates();
+    for text in [
+        "use crate::{engine::{Engine as _}, domain};",
+        "fn f() { crate::engine::Engine::new(); }",
+        "fn f() -> crate::engine::Engine { loop {} }",
+        "fn f() { println!(\"{}\", crate::engine::x()); }",
+        "fn f() { super::super::engine::x(); }",
+    ] {
+        std::fs::write(&file, text).unwrap();
+        let (own, _, _) = uses(&file, directory.path(), &crates);
+        assert!(own.contains("engine"), "{text}");
+    }
+    for text in ["use tokio::time;", "fn f() { tokio::spawn(x); }", "fn f() { vec![tokio::spawn(x)]; }"] {
+        std::fs::write(&file, text).unwrap();
+        assert!(uses(&file, directory.path(), &crates).1.contains("tokio"), "{text}");
+    }
+}

@@ -1,0 +1,139 @@
+//! Standalone mode as a process: manifests in, verdicts out, kept across restarts.
+
+#[path = "support/mod.rs"]
+mod support;
+
+use std::net::Ipv4Addr;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use support::{Behaviour, Proc, TestAgent, eventually, free_port, work_dir};
+
+const SOON: Duration = Duration::from_secs(20);
+
+struct Bed {
+    files: tempfile::TempDir,
+    registry: Proc,
+    registry_port: u16,
+}
+
+impl Bed {
+    fn start() -> Bed {
+        let files = work_dir();
+        std::fs::create_dir(files.path().join("manifests")).unwrap();
+        let registry_port = free_port(Ipv4Addr::LOCALHOST);
+        let database = files.path().join("registry.db");
+        let args = [
+            "agent-registry".to_owned(),
+            "start".to_owned(),
+            format!("--port={registry_port}"),
+            format!("--db-url=sqlite:///{}", database.display()),
+        ];
+        Bed { registry: Proc::start(&args, &[]), registry_port, files }
+    }
+
+    fn write(&self, file: &str, text: &str) {
+        std::fs::write(self.files.path().join("manifests").join(file), text).unwrap();
+    }
+
+    fn orchestrator(&self) -> Proc {
+        let args = [
+            "orchestrator".to_owned(),
+            "start".to_owned(),
+            format!("--manifests={}", self.files.path().join("manifests").display()),
+            format!("--db-url=sqlite:///{}", self.files.path().join("status.db").display()),
+            format!("--port={}", free_port(Ipv4Addr::LOCALHOST)),
+            format!("--registry-url=http://127.0.0.1:{}", self.registry_port),
+        ];
+        Proc::start(&args, &[])
+    }
+
+    async fn record(&self, id: &str) -> Option<Value> {
+        let url = format!("http://127.0.0.1:{}/v1/scopes/default/agents/{id}", self.registry_port);
+        rustls::crypto::ring::default_provider().install_default().ok();
+        let answer = reqwest::Client::new().get(url).timeout(Duration::from_secs(5)).send().await.ok()?;
+        answer.status().is_success().then_some(())?;
+        serde_json::from_str(&answer.text().await.ok()?).ok()
+    }
+
+    async fn verdict(&self, id: &str) -> Option<(String, String)> {
+        let contribution = self.record(id).await?["contributions"][0].clone();
+        Some((contribution["status"].as_str()?.to_owned(), contribution["since"].as_str()?.to_owned()))
+    }
+}
+
+fn manifest(name: &str, port: u16) -> String {
+    json!({
+        "apiVersion": "agents.configurable.dev/v1alpha1", "kind": "AgentEndpoint", "metadata": {"name": name},
+        "spec": {"targets": [{"host": "127.0.0.1", "port": port}], "probe": {"periodSeconds": 1, "failureThreshold": 2}},
+    })
+    .to_string()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_manifest_is_probed_mirrored_and_its_verdict_survives_a_restart() {
+    let bed = Bed::start();
+    let agent = TestAgent::start(Ipv4Addr::LOCALHOST, 0, Behaviour::Ok);
+    bed.write("good.yaml", &manifest("good", agent.port()));
+    bed.write("service.yaml", "apiVersion: agents.configurable.dev/v1alpha1\nkind: AgentEndpoint\nmetadata: {name: service}\nspec: {serviceRef: {name: s, port: 80}}\n");
+    bed.write("broken.yaml", "kind: [AgentEndpoint\n");
+    let orchestrator = bed.orchestrator();
+    eventually(SOON, "the good one is ready", async || {
+        bed.verdict("default.good").await.is_some_and(|v| v.0 == "Ready")
+    })
+    .await;
+    eventually(SOON, "the other needs a cluster", async || {
+        bed.record("default.service")
+            .await
+            .is_some_and(|r| r["contributions"][0]["reason"] == "RequiresCluster")
+    })
+    .await;
+    let logs = orchestrator.logs();
+    assert!(logs.contains("broken.yaml"), "a bad file is named and hides nothing: {logs}");
+
+    let ready = bed.verdict("default.good").await.unwrap();
+    orchestrator.term();
+    assert!(orchestrator.wait_exit(Duration::from_secs(10)).await.success(), "{}", orchestrator.logs());
+    let orchestrator = bed.orchestrator();
+    let probes = agent.requests();
+    eventually(SOON, "it is probed again", async || agent.requests() >= probes + 3).await;
+    assert_eq!(bed.verdict("default.good").await.unwrap(), ready, "the verdict and its time are kept");
+
+    agent.stop().await;
+    eventually(SOON, "the failure is seen", async || {
+        bed.verdict("default.good").await.is_some_and(|v| v.0 == "Failing")
+    })
+    .await;
+    std::fs::remove_file(bed.files.path().join("manifests/good.yaml")).unwrap();
+    orchestrator.term();
+    assert!(orchestrator.wait_exit(Duration::from_secs(10)).await.success());
+    let _orchestrator = bed.orchestrator();
+    eventually(SOON, "what is not declared any more is withdrawn", async || {
+        bed.record("default.good").await.is_none()
+    })
+    .await;
+    assert_eq!(bed.registry.logs().matches("panicked").count(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_samples_work_as_the_readme_says() {
+    let samples = concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/samples");
+    let files = work_dir();
+    let args = [
+        "orchestrator".to_owned(),
+        "start".to_owned(),
+        format!("--manifests={samples}"),
+        format!("--db-url=sqlite:///{}", files.path().join("status.db").display()),
+        format!("--port={}", free_port(Ipv4Addr::LOCALHOST)),
+        "--registry-url=none".to_owned(),
+        "--with-sample-agent".to_owned(),
+    ];
+    let orchestrator = Proc::start(&args, &[]);
+    eventually(SOON, "one is ready and one is not", async || {
+        let logs = orchestrator.logs();
+        logs.contains("default/research BecameReady") && logs.contains("default/writer BecameFailing")
+    })
+    .await;
+    orchestrator.term();
+    assert!(orchestrator.wait_exit(Duration::from_secs(10)).await.success());
+}
