@@ -3,6 +3,7 @@
 //! Every path in every file under `src/` is read with `syn`, test code included where it is inside
 //! the file. Paths that begin with `crate`, `self` or `super` are resolved to a top-level module;
 //! the first segment of any other path is looked up among the crates of `Cargo.toml`.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};

@@ -1,4 +1,5 @@
 //! What a person types, and what comes back: exit codes, `error / cause / hint`, clean streams.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 use std::path::Path;
 use std::process::{Command, Output, Stdio};

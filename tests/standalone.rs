@@ -1,4 +1,5 @@
 //! Standalone mode as a process: manifests in, verdicts out, kept across restarts.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 #[path = "support/mod.rs"]
 mod support;

@@ -19,7 +19,7 @@ use crate::domain::{Endpoint, EndpointId, Failure, Outcome, Reason, TargetAddres
 use crate::probe::Probe;
 
 pub use changes::Changes;
-use table::{Start, Table};
+use table::{Effect, Start, Table};
 
 /// Bounds on what runs at once.
 #[derive(Clone, Copy, Debug)]
@@ -172,16 +172,16 @@ impl Engine {
                 message: "The probe itself failed; see the orchestrator's log.".to_owned(),
             })
         });
-        let step = self.table().finished(key, &outcome);
-        match step {
-            None => counters.outdated.fetch_add(1, Ordering::Relaxed),
-            Some(changed) => {
-                if let Some(id) = changed {
-                    self.shared.changes.push(id);
-                }
-                counters.finished.fetch_add(1, Ordering::Relaxed)
+        let effect = self.table().finished(key, &outcome);
+        let counter = match effect {
+            Effect::Outdated => &counters.outdated,
+            Effect::Nothing => &counters.finished,
+            Effect::Changed(id) => {
+                self.shared.changes.push(id);
+                &counters.finished
             }
         };
+        counter.fetch_add(1, Ordering::Relaxed);
         self.start_waiting();
     }
 }

@@ -24,6 +24,16 @@ pub(super) struct Start {
     pub spec: Arc<ProbeSpec>,
 }
 
+/// What an outcome did.
+pub(super) enum Effect {
+    /// It is of a target that is not there any more.
+    Outdated,
+    /// Nothing that others see.
+    Nothing,
+    /// Others see this endpoint in another state.
+    Changed(EndpointId),
+}
+
 enum Activity {
     Idle,
     /// Due, and in a queue until the limits allow it.
@@ -282,19 +292,16 @@ impl Table {
         }
     }
 
-    /// Takes an outcome in. `None`: of a target that is not there any more. `Some(Some(id))`: what
-    /// others see of this endpoint changed.
-    pub fn finished(&mut self, key: Key, outcome: &Outcome) -> Option<Option<EndpointId>> {
-        let entry = self.entries.get_mut(&key)?;
-        if !matches!(entry.activity, Activity::InFlight(_)) {
-            return None;
-        }
+    /// Takes an outcome in.
+    pub fn finished(&mut self, key: Key, outcome: &Outcome) -> Effect {
+        let in_flight = |entry: &&mut Entry| matches!(entry.activity, Activity::InFlight(_));
+        let Some(entry) = self.entries.get_mut(&key).filter(in_flight) else { return Effect::Outdated };
         entry.activity = Activity::Idle;
         let host = entry.target.address.host.clone();
         let spec = Arc::clone(&entry.spec);
         let changed = entry.machine.step(outcome, spec.thresholds, spec.latency_threshold);
-        let id = changed.then(|| entry.endpoint.clone());
+        let effect = if changed { Effect::Changed(entry.endpoint.clone()) } else { Effect::Nothing };
         self.release(&host);
-        Some(id)
+        effect
     }
 }

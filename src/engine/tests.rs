@@ -53,7 +53,7 @@ fn endpoint(name: &str, hosts: &[&str], period: u64) -> Endpoint {
             period: Duration::from_secs(period),
             timeout: Duration::from_secs(1),
             thresholds: Thresholds { failure: 3, success: 1 },
-            latency_threshold: Duration::from_secs(60),
+            latency_threshold: Duration::from_mins(1),
             on_authentication_required: OnAuthenticationRequired::Fail,
         },
         min_ready: MinReady::Percent(100),
@@ -222,6 +222,6 @@ async fn a_change_is_told_once_and_a_steady_state_not_at_all() {
     let it = endpoint("a", &["h"], 1);
     engine.upsert(&it, |_| None);
     assert_eq!(engine.changes().take().await, HashSet::from([it.id.clone()]));
-    let more = tokio::time::timeout(Duration::from_secs(60), async { engine.changes().take().await }).await;
+    let more = tokio::time::timeout(Duration::from_mins(1), async { engine.changes().take().await }).await;
     assert!(more.is_err());
 }

@@ -102,6 +102,6 @@ pub fn problem_of_watch(error: &kube::runtime::watcher::Error, what: &str) -> Pr
             problem_of(e, what)
         }
         Error::WatchError(status) => Problem::Other(format!("{what}: {} ({})", status.message, status.code)),
-        other => Problem::Other(format!("{what}: {other}")),
+        other @ Error::NoResourceVersion => Problem::Other(format!("{what}: {other}")),
     }
 }

@@ -7,6 +7,8 @@
 //! engine, mirror ┘   (hints)          └→ mirror → registry
 //! ```
 
+mod caches;
+mod connect;
 mod effects;
 mod error;
 mod lease;
@@ -14,36 +16,29 @@ mod queue;
 mod reconcile;
 mod watch;
 
-use std::collections::{HashMap, HashSet};
-use std::path::PathBuf;
+use std::collections::HashMap;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures::FutureExt as _;
-use k8s_openapi::api::core::v1::Service;
-use kube::api::PartialObjectMeta;
-use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::runtime::events::{Recorder, Reporter};
-use kube::runtime::reflector::{self, Store};
-use kube::{Api, Client, Config};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::api::convert::Rules;
-use crate::api::v1alpha1::AgentEndpoint;
-use crate::domain::EndpointId;
-use crate::engine::{Changes, Engine};
+use crate::engine::Engine;
 use crate::mirror::{Mirror, OrchestratorIdentity, Source, Surroundings};
 use crate::ops::health::Health;
 use crate::ops::metrics::{Metrics, Number};
 
+use caches::Caches;
+pub use connect::{Cluster, ClusterSettings, connect};
 use effects::Publisher;
 pub use error::{Error, Problem};
 use lease::Election;
 pub use lease::LeaseSettings;
-use reconcile::{Context, Guarded};
-use watch::{Observer, Scope, compare, follow, id_of, list_versions};
+use reconcile::Context;
 
 /// For one call to the API server.
 const CALL: Duration = Duration::from_secs(10);
@@ -63,15 +58,6 @@ pub struct Counters {
     pub write_errors: AtomicU64,
 }
 
-/// Where the cluster is.
-#[derive(Clone, Debug, Default)]
-pub struct ClusterSettings {
-    /// `--kubeconfig`; otherwise `KUBECONFIG`, `~/.kube/config`, or the pod's own credentials.
-    pub kubeconfig: Option<PathBuf>,
-    /// `--context`.
-    pub context: Option<String>,
-}
-
 /// How cluster mode runs.
 pub struct Settings {
     /// Namespaces to watch; none means all.
@@ -84,117 +70,6 @@ pub struct Settings {
     pub lease: LeaseSettings,
     /// How the orchestrator shows itself in the registry (the id is filled in from the Lease).
     pub identity: OrchestratorIdentity,
-}
-
-/// A connection to a cluster.
-#[derive(Clone)]
-pub struct Cluster {
-    client: Client,
-    /// Host and port of the API server, for the target policy.
-    pub server: (String, u16),
-    /// The namespace of the kubeconfig's context, or of the pod.
-    pub namespace: String,
-}
-
-/// Reads the configuration. Makes no call.
-pub async fn connect(settings: &ClusterSettings) -> Result<Cluster, Error> {
-    let bad = |cause: String| Error::Kubeconfig { cause };
-    let options = KubeConfigOptions { context: settings.context.clone(), ..KubeConfigOptions::default() };
-    let mut config = match &settings.kubeconfig {
-        Some(path) => {
-            let kubeconfig = Kubeconfig::read_from(path).map_err(|e| bad(chain(&e)))?;
-            Config::from_custom_kubeconfig(kubeconfig, &options).await.map_err(|e| bad(chain(&e)))?
-        }
-        None => match Config::from_kubeconfig(&options).await {
-            Ok(config) => config,
-            // A kubeconfig that is there and cannot be used is an error, not a reason to look elsewhere.
-            Err(error) if std::env::var_os("KUBECONFIG").is_some() => return Err(bad(chain(&error))),
-            Err(error) => Config::incluster()
-                .map_err(|e| Error::NoCluster { cause: format!("{}; {}", chain(&error), chain(&e)) })?,
-        },
-    };
-    // Watches have their own idle limit; everything else has our own deadline as well.
-    config.connect_timeout = Some(Duration::from_secs(5));
-    let uri = config.cluster_url.clone();
-    let port = uri.port_u16().unwrap_or(if uri.scheme_str() == Some("http") { 80 } else { 443 });
-    let server = (uri.host().unwrap_or_default().to_owned(), port);
-    let namespace = config.default_namespace.clone();
-    let client = Client::try_from(config).map_err(|e| bad(chain(&e)))?;
-    Ok(Cluster { client, server, namespace })
-}
-
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let cause_text = cause.to_string();
-        if !text.contains(&cause_text) {
-            text = format!("{text}: {cause_text}");
-        }
-        source = cause.source();
-    }
-    text
-}
-
-/// Hints from the watch of endpoints.
-struct Endpoints {
-    changes: Changes,
-    engine: Engine,
-    listed: Arc<tokio::sync::Notify>,
-}
-
-impl Observer<Guarded> for Endpoints {
-    fn present(&self, id: EndpointId) {
-        self.changes.push(id);
-    }
-
-    fn absent(&self, id: EndpointId) {
-        // Probing stops at once; the look that follows cleans up the rest.
-        self.engine.remove(&id);
-        self.changes.push(id);
-    }
-
-    fn listed(&self, all: Vec<EndpointId>) {
-        all.into_iter().for_each(|id| self.changes.push(id));
-        // What the list lacks is looked for by `retain`.
-        self.listed.notify_one();
-    }
-}
-
-/// Hints from the watch of Services: the endpoints that name the Service.
-struct Services {
-    changes: Changes,
-    endpoints: Vec<Store<Guarded>>,
-}
-
-impl Services {
-    fn touch(&self, service: &EndpointId) {
-        for object in self.endpoints.iter().flat_map(Store::state) {
-            let named = object.0.as_ref().ok().and_then(|o| o.spec.service_ref.as_ref());
-            let id = id_of(&*object);
-            if named.is_some_and(|named| named.name == service.name) && id.namespace == service.namespace {
-                self.changes.push(id);
-            }
-        }
-    }
-}
-
-impl Observer<Service> for Services {
-    fn present(&self, id: EndpointId) {
-        self.touch(&id);
-    }
-
-    fn absent(&self, id: EndpointId) {
-        self.touch(&id);
-    }
-
-    fn listed(&self, _: Vec<EndpointId>) {
-        for object in self.endpoints.iter().flat_map(Store::state) {
-            if object.0.as_ref().is_ok_and(|o| o.spec.service_ref.is_some()) {
-                self.changes.push(id_of(&*object));
-            }
-        }
-    }
 }
 
 /// Runs until `shutdown` (clean: `Ok`) or until going on would be wrong.
@@ -286,101 +161,6 @@ pub async fn run(
     tasks.close();
     tokio::time::timeout(Duration::from_secs(1), tasks.wait()).await.ok();
     outcome
-}
-
-#[derive(Clone)]
-struct Caches {
-    endpoints: Vec<Store<Guarded>>,
-    services: Vec<Store<Service>>,
-    scopes: Vec<Scope>,
-    listed: Arc<tokio::sync::Notify>,
-}
-
-impl Caches {
-    #[allow(
-        clippy::too_many_arguments,
-        reason = "called once; a struct would only name the same eight things"
-    )]
-    fn start(
-        client: &Client,
-        settings: &Settings,
-        changes: &Changes,
-        engine: &Engine,
-        health: &Health,
-        tasks: &TaskTracker,
-        fatal: &tokio::sync::mpsc::Sender<String>,
-        stop: &CancellationToken,
-    ) -> Caches {
-        let scopes = Scope::of(&settings.watch_namespaces);
-        let listed = Arc::new(tokio::sync::Notify::new());
-        let mut caches = Caches { endpoints: Vec::new(), services: Vec::new(), scopes, listed };
-        let mut writers = Vec::new();
-        for _ in &caches.scopes {
-            let (store, writer) = reflector::store();
-            caches.endpoints.push(store);
-            writers.push(writer);
-        }
-        for ((scope, writer), store) in caches.scopes.iter().zip(writers).zip(&caches.endpoints) {
-            let observer = Endpoints {
-                changes: changes.clone(),
-                engine: engine.clone(),
-                listed: Arc::clone(&caches.listed),
-            };
-            let followed = follow(
-                scope.api(client),
-                writer,
-                store.clone(),
-                crate::api::PLURAL,
-                observer,
-                health.clone(),
-                stop.clone(),
-            );
-            tasks.spawn(report(followed, fatal.clone()));
-            let compared =
-                compare(scope.api::<PartialObjectMeta<Guarded>>(client), store.clone(), stop.clone());
-            tasks.spawn(report(compared.map(Err), fatal.clone()));
-        }
-        for scope in &caches.scopes {
-            let (store, writer) = reflector::store();
-            caches.services.push(store.clone());
-            let observer = Services { changes: changes.clone(), endpoints: caches.endpoints.clone() };
-            let followed =
-                follow(scope.api(client), writer, store, "services", observer, health.clone(), stop.clone());
-            tasks.spawn(report(followed, fatal.clone()));
-        }
-        caches
-    }
-
-    /// Waits until every cache holds a complete list.
-    async fn ready(&self) {
-        for store in &self.endpoints {
-            // An error means that the writer is gone: then the process is ending.
-            store.wait_until_ready().await.ok();
-        }
-        for store in &self.services {
-            store.wait_until_ready().await.ok();
-        }
-    }
-
-    fn ids(&self) -> HashSet<EndpointId> {
-        self.endpoints.iter().flat_map(Store::state).map(|object| id_of(&*object)).collect()
-    }
-
-    /// A live list of what exists, in all scopes.
-    async fn list(&self, client: &Client) -> Option<HashSet<EndpointId>> {
-        let mut all = HashSet::new();
-        for scope in &self.scopes {
-            let api: Api<PartialObjectMeta<AgentEndpoint>> = scope.api(client);
-            all.extend(list_versions(&api).await?.into_keys());
-        }
-        Some(all)
-    }
-}
-
-async fn report(task: impl Future<Output = Result<(), String>>, fatal: tokio::sync::mpsc::Sender<String>) {
-    if let Err(cause) = task.await {
-        fatal.send(cause).await.ok();
-    }
 }
 
 /// The active replica's work.

@@ -34,7 +34,7 @@ pub enum Done {
 /// So many endpoints are worked on at once.
 const CONCURRENCY: usize = 16;
 const FIRST_RETRY: Duration = Duration::from_millis(500);
-const LAST_RETRY: Duration = Duration::from_secs(300);
+const LAST_RETRY: Duration = Duration::from_mins(5);
 const OUTRUN_RETRY: Duration = Duration::from_millis(100);
 
 /// Works until `shutdown`; what is being worked on then is finished.

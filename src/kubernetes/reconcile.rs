@@ -27,7 +27,7 @@ use crate::ops::now;
 pub type Guarded = DeserializeGuard<AgentEndpoint>;
 
 /// A safety net under the watches: every endpoint is looked at this often, whatever happens.
-const RESYNC: Duration = Duration::from_secs(600);
+const RESYNC: Duration = Duration::from_mins(10);
 /// A Namespace is not watched: an annotation that permits an agent id takes effect this soon.
 const NAMESPACE_AGAIN: Duration = Duration::from_secs(30);
 

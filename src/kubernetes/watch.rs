@@ -23,10 +23,10 @@ use super::error::{Problem, problem_of_watch};
 use crate::domain::EndpointId;
 use crate::ops::health::{Check, Health};
 
-const NOT_READY_AFTER: Duration = Duration::from_secs(5 * 60);
-const DEAD_AFTER: Duration = Duration::from_secs(15 * 60);
-const COMPARE_EVERY: Duration = Duration::from_secs(10 * 60);
-const COMPARE_AGAIN: Duration = Duration::from_secs(2 * 60);
+const NOT_READY_AFTER: Duration = Duration::from_mins(5);
+const DEAD_AFTER: Duration = Duration::from_mins(15);
+const COMPARE_EVERY: Duration = Duration::from_mins(10);
+const COMPARE_AGAIN: Duration = Duration::from_mins(2);
 /// Below the idle limits of common balancers (240 s), so that a dead connection is noticed.
 const WATCH_TIMEOUT_SECONDS: u32 = 200;
 

@@ -264,7 +264,7 @@ impl Outbox {
     }
 
     pub fn smallest_ttl(&self) -> Duration {
-        self.claims.values().map(|claim| claim.ttl).min().unwrap_or(Duration::from_secs(60))
+        self.claims.values().map(|claim| claim.ttl).min().unwrap_or(Duration::from_mins(1))
     }
 
     /// The registry answered.

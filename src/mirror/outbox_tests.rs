@@ -73,7 +73,7 @@ fn the_latest_word_wins_and_what_is_stored_is_not_said_again() {
     let (items, _) = outbox.batch(500);
     assert_eq!((items.len(), items[0].contribution.status), (1, StatusWord::Ready));
     assert_eq!(outbox.state(&a, "u"), RegistrationState::InFlight);
-    assert_eq!(answer(&mut outbox, ItemOutcome::Applied), [a.id.clone()]);
+    assert_eq!(answer(&mut outbox, ItemOutcome::Applied), vec![a.id.clone()]);
     assert_eq!(outbox.state(&a, "u"), RegistrationState::Acknowledged);
     outbox.put(&a, says(&a, StatusWord::Ready));
     assert_eq!(outbox.batch(500).0.len(), 0);
@@ -98,11 +98,11 @@ fn the_older_object_owns_an_id_and_the_heir_takes_over() {
     let mut outbox = Outbox::new(Instant::now());
     let (young, old) = (endpoint("young", "ns.x", 2), endpoint("old", "ns.x", 1));
     outbox.put(&young, says(&young, StatusWord::Ready));
-    assert_eq!(outbox.put(&old, says(&old, StatusWord::Ready)), [young.id.clone()]);
+    assert_eq!(outbox.put(&old, says(&old, StatusWord::Ready)), vec![young.id.clone()]);
     assert!(matches!(outbox.state(&young, "u"), RegistrationState::OwnedByAnother(_)));
     assert_eq!(outbox.batch(500).0[0].contribution.endpoint.name, "old");
     answer(&mut outbox, ItemOutcome::Applied);
-    assert_eq!(outbox.remove(&old.id), [young.id.clone()]);
+    assert_eq!(outbox.remove(&old.id), vec![young.id.clone()]);
     assert_eq!(outbox.batch(500).0[0].contribution.endpoint.name, "young");
 }
 

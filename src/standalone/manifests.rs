@@ -2,6 +2,7 @@
 //! file never hides the others.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
@@ -73,11 +74,11 @@ fn read_file(file: &Path, manifests: &mut Manifests) {
         match endpoint(&document) {
             Ok(None) => {}
             Ok(Some((id, endpoint))) => {
-                if manifests.endpoints.contains_key(&id) {
+                if let Entry::Vacant(vacant) = manifests.endpoints.entry(id.clone()) {
+                    vacant.insert(endpoint);
+                } else {
                     let message = format!("document {}: AgentEndpoint {id} is declared twice", number + 1);
                     manifests.errors.push(ManifestError { file: file.to_owned(), message });
-                } else {
-                    manifests.endpoints.insert(id, endpoint);
                 }
             }
             Err(messages) => manifests.errors.extend(messages.into_iter().map(|message| ManifestError {

@@ -7,6 +7,7 @@ pub mod store;
 use std::collections::{BTreeMap, HashSet};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::FutureExt as _;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
@@ -101,18 +102,24 @@ pub async fn run(
     let mirroring = mirror.run(source, identity, surroundings, shutdown.clone());
     let probing = engine.run(shutdown.clone());
     let looking = async {
-        for id in declared.keys().cloned().collect::<Vec<_>>() {
-            look(&id, &mut declared, &settings.rules, &engine, &mirror, &store).await;
-        }
-        mirror.open();
+        let mut due: HashSet<EndpointId> = declared.keys().cloned().collect();
+        let mut opened = false;
         loop {
-            let ids = tokio::select! {
+            let mut failed = HashSet::new();
+            for id in due {
+                if !look(&id, &mut declared, &settings.rules, &engine, &mirror, &store).await {
+                    failed.insert(id);
+                }
+            }
+            if !std::mem::replace(&mut opened, true) {
+                mirror.open();
+            }
+            due = tokio::select! {
                 () = shutdown.cancelled() => break,
+                () = tokio::time::sleep(RETRY), if !failed.is_empty() => HashSet::new(),
                 ids = changes.take() => ids,
             };
-            for id in ids {
-                look(&id, &mut declared, &settings.rules, &engine, &mirror, &store).await;
-            }
+            due.extend(failed);
         }
     };
     tokio::join!(mirroring, probing, looking);
@@ -136,7 +143,10 @@ async fn declare(
     Ok(declared)
 }
 
-/// One look at one endpoint: the same steps as in a cluster.
+/// A status that could not be written is tried again this soon.
+const RETRY: Duration = Duration::from_secs(5);
+
+/// One look at one endpoint: the same steps as in a cluster. False: the status could not be written.
 async fn look(
     id: &EndpointId,
     declared: &mut BTreeMap<EndpointId, Declared>,
@@ -144,8 +154,8 @@ async fn look(
     engine: &Engine,
     mirror: &Mirror,
     store: &Store,
-) {
-    let Some(known) = declared.get_mut(id) else { return };
+) -> bool {
+    let Some(known) = declared.get_mut(id) else { return true };
     let facts = Facts { service: ServiceFacts::NoCluster, allowed_agent_ids: Vec::new() };
     let endpoint: Endpoint = endpoint(&known.object, &rules(), &facts);
     let restored = known.status.as_ref().filter(|s| s.observed_generation == endpoint.generation);
@@ -155,7 +165,7 @@ async fn look(
     let touched = mirror.put(&endpoint, plan.mirror);
     touched.into_iter().for_each(|id| engine.changes().push(id));
     if !plan.write {
-        return;
+        return true;
     }
     match store.write(id, &plan.status).await {
         Ok(()) => {
@@ -167,9 +177,11 @@ async fn look(
                 }
             }
             known.status = Some(plan.status);
+            true
         }
         Err(error) => {
-            tracing::error!(endpoint = %id, error = %error, "the status could not be written; trying again with the next change");
+            tracing::error!(endpoint = %id, error = %error, "the status could not be written; trying again");
+            false
         }
     }
 }

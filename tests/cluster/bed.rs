@@ -181,7 +181,7 @@ impl Registry {
             .await;
     }
 
-    /// AgentInfo, or nothing.
+    /// `AgentInfo`, or nothing.
     pub async fn agent(&self, id: &str) -> Option<Value> {
         let (status, body) = http_get(self.port, &format!("/agents/{id}")).await;
         (status == 200).then(|| serde_json::from_str(&body).unwrap())

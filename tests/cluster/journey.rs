@@ -183,9 +183,9 @@ async fn an_endpoint_lives_from_apply_to_delete_and_no_restart_moves_a_condition
     // The same transition twice within minutes is one Event with a count.
     for ready in ["Ready=False", "Ready", "Ready=False", "Ready"] {
         if ready == "Ready" {
-            other.start_again()
+            other.start_again();
         } else {
-            other.stop().await
+            other.stop().await;
         }
         bed.wait("shared", ready, 10).await;
     }

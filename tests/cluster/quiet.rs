@@ -8,13 +8,13 @@ use crate::bed::{ACCOUNT, Bed, aep, condition, target};
 use crate::support::{AgentFarm, Behaviour, Version, eventually, poll};
 
 const PERIOD: u32 = 5;
-const WINDOW: Duration = Duration::from_secs(120);
+const WINDOW: Duration = Duration::from_mins(2);
 
 /// Makes many endpoints with one call.
 pub async fn create_all(bed: &Bed, objects: Vec<Value>) {
     let list = json!({"apiVersion": "v1", "kind": "List", "items": objects});
     let kubectl = bed.plane.admin();
-    kubectl.run_within(Duration::from_secs(300), &["create", "-f", "-"], Some(&list.to_string())).await.ok();
+    kubectl.run_within(Duration::from_mins(5), &["create", "-f", "-"], Some(&list.to_string())).await.ok();
 }
 
 /// How many endpoints have a condition `kind` of `status`.
@@ -47,7 +47,7 @@ async fn two_hundred_endpoints_at_rest_cause_no_write_but_the_leases_and_a_flip_
     create_all(&bed, farm.agents().iter().enumerate().map(object).collect()).await;
     let kubeconfig = bed.kubeconfig(None).await;
     let orchestrator = bed.orchestrator(&kubeconfig, &registry.url(), &[]);
-    eventually(Duration::from_secs(60), "every verdict is known and registered", async || {
+    eventually(Duration::from_mins(1), "every verdict is known and registered", async || {
         count(&bed, "Ready", "True").await == 180
             && count(&bed, "Ready", "False").await == 20
             && count(&bed, "Registered", "True").await == 200
@@ -64,7 +64,8 @@ async fn two_hundred_endpoints_at_rest_cause_no_write_but_the_leases_and_a_flip_
     poll(WINDOW, async || began.elapsed() >= WINDOW).await.unwrap();
     let window = began.elapsed().as_secs_f64();
     let probes = farm.requests() - requests;
-    let writes: Vec<_> = bed.plane.audit_since(mark).into_iter().filter(|e| e.is_write()).collect();
+    let writes: Vec<_> =
+        bed.plane.audit_since(mark).into_iter().filter(super::support::audit::AuditEvent::is_write).collect();
 
     let expected = 200.0 * window / f64::from(PERIOD);
     #[allow(clippy::cast_precision_loss, reason = "a few thousand")]

@@ -29,7 +29,7 @@ async fn two_thousand_endpoints_are_each_probed_within_a_period_of_the_start_and
     let mark = bed.plane.audit_mark();
     let started = Instant::now();
     let orchestrator = bed.orchestrator(&kubeconfig, &registry.url(), &[]);
-    eventually(Duration::from_secs(60), "every agent was probed", async || {
+    eventually(Duration::from_mins(1), "every agent was probed", async || {
         farm.seen().len() == usize::from(ENDPOINTS)
     })
     .await;
@@ -39,7 +39,7 @@ async fn two_thousand_endpoints_are_each_probed_within_a_period_of_the_start_and
         last.as_secs_f64()
     );
     assert!(last <= Duration::from_secs(11), "{last:?}");
-    eventually(Duration::from_secs(120), "every endpoint is ready and registered", async || {
+    eventually(Duration::from_mins(2), "every endpoint is ready and registered", async || {
         count(&bed, "Ready", "True").await == usize::from(ENDPOINTS)
             && count(&bed, "Registered", "True").await == usize::from(ENDPOINTS)
     })

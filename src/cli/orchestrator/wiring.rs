@@ -23,7 +23,7 @@ use crate::ops::server::{self, Shown};
 use crate::probe::{Prober, Resolver, ResolverSettings, SharedPolicy};
 
 /// Addresses of our own are looked up again this often.
-const OWN_EVERY: Duration = Duration::from_secs(60);
+const OWN_EVERY: Duration = Duration::from_mins(1);
 
 #[derive(Clone)]
 pub struct Wiring {

@@ -1,0 +1,182 @@
+//! The caches of all scopes, and who hears of what changes in them.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use futures::FutureExt as _;
+use k8s_openapi::api::core::v1::Service;
+use kube::api::PartialObjectMeta;
+use kube::runtime::reflector::{self, Store};
+use kube::{Api, Client};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::Settings;
+use super::reconcile::Guarded;
+use super::watch::{Observer, Scope, compare, follow, id_of, list_versions};
+use crate::api::v1alpha1::AgentEndpoint;
+use crate::domain::EndpointId;
+use crate::engine::{Changes, Engine};
+use crate::ops::health::Health;
+
+/// Hints from the watch of endpoints.
+struct Endpoints {
+    changes: Changes,
+    engine: Engine,
+    listed: Arc<tokio::sync::Notify>,
+}
+
+impl Observer<Guarded> for Endpoints {
+    fn present(&self, id: EndpointId) {
+        self.changes.push(id);
+    }
+
+    fn absent(&self, id: EndpointId) {
+        // Probing stops at once; the look that follows cleans up the rest.
+        self.engine.remove(&id);
+        self.changes.push(id);
+    }
+
+    fn listed(&self, all: Vec<EndpointId>) {
+        all.into_iter().for_each(|id| self.changes.push(id));
+        // What the list lacks is looked for by `retain`.
+        self.listed.notify_one();
+    }
+}
+
+/// Hints from the watch of Services: the endpoints that name the Service.
+struct Services {
+    changes: Changes,
+    endpoints: Vec<Store<Guarded>>,
+}
+
+impl Services {
+    fn touch(&self, service: &EndpointId) {
+        for object in self.endpoints.iter().flat_map(Store::state) {
+            let named = object.0.as_ref().ok().and_then(|o| o.spec.service_ref.as_ref());
+            let id = id_of(&*object);
+            if named.is_some_and(|named| named.name == service.name) && id.namespace == service.namespace {
+                self.changes.push(id);
+            }
+        }
+    }
+}
+
+impl Observer<Service> for Services {
+    fn present(&self, id: EndpointId) {
+        self.touch(&id);
+    }
+
+    fn absent(&self, id: EndpointId) {
+        self.touch(&id);
+    }
+
+    fn listed(&self, _: Vec<EndpointId>) {
+        for object in self.endpoints.iter().flat_map(Store::state) {
+            if object.0.as_ref().is_ok_and(|o| o.spec.service_ref.is_some()) {
+                self.changes.push(id_of(&*object));
+            }
+        }
+    }
+}
+
+/// The caches; clones share them.
+#[derive(Clone)]
+pub struct Caches {
+    /// Endpoints, one store a scope.
+    pub endpoints: Vec<Store<Guarded>>,
+    /// Services, one store a scope.
+    pub services: Vec<Store<Service>>,
+    scopes: Vec<Scope>,
+    /// A complete list of endpoints has been read.
+    pub listed: Arc<tokio::sync::Notify>,
+}
+
+impl Caches {
+    #[allow(
+        clippy::too_many_arguments,
+        reason = "called once; a struct would only name the same eight things"
+    )]
+    /// Starts all watches.
+    pub fn start(
+        client: &Client,
+        settings: &Settings,
+        changes: &Changes,
+        engine: &Engine,
+        health: &Health,
+        tasks: &TaskTracker,
+        fatal: &tokio::sync::mpsc::Sender<String>,
+        stop: &CancellationToken,
+    ) -> Caches {
+        let scopes = Scope::of(&settings.watch_namespaces);
+        let listed = Arc::new(tokio::sync::Notify::new());
+        let mut caches = Caches { endpoints: Vec::new(), services: Vec::new(), scopes, listed };
+        let mut writers = Vec::new();
+        for _ in &caches.scopes {
+            let (store, writer) = reflector::store();
+            caches.endpoints.push(store);
+            writers.push(writer);
+        }
+        for ((scope, writer), store) in caches.scopes.iter().zip(writers).zip(&caches.endpoints) {
+            let observer = Endpoints {
+                changes: changes.clone(),
+                engine: engine.clone(),
+                listed: Arc::clone(&caches.listed),
+            };
+            let followed = follow(
+                scope.api(client),
+                writer,
+                store.clone(),
+                crate::api::PLURAL,
+                observer,
+                health.clone(),
+                stop.clone(),
+            );
+            tasks.spawn(report(followed, fatal.clone()));
+            let compared =
+                compare(scope.api::<PartialObjectMeta<Guarded>>(client), store.clone(), stop.clone());
+            tasks.spawn(report(compared.map(Err), fatal.clone()));
+        }
+        for scope in &caches.scopes {
+            let (store, writer) = reflector::store();
+            caches.services.push(store.clone());
+            let observer = Services { changes: changes.clone(), endpoints: caches.endpoints.clone() };
+            let followed =
+                follow(scope.api(client), writer, store, "services", observer, health.clone(), stop.clone());
+            tasks.spawn(report(followed, fatal.clone()));
+        }
+        caches
+    }
+
+    /// Waits until every cache holds a complete list.
+    pub async fn ready(&self) {
+        for store in &self.endpoints {
+            // An error means that the writer is gone: then the process is ending.
+            store.wait_until_ready().await.ok();
+        }
+        for store in &self.services {
+            store.wait_until_ready().await.ok();
+        }
+    }
+
+    /// Endpoints that the caches hold.
+    pub fn ids(&self) -> HashSet<EndpointId> {
+        self.endpoints.iter().flat_map(Store::state).map(|object| id_of(&*object)).collect()
+    }
+
+    /// A live list of what exists, in all scopes.
+    pub async fn list(&self, client: &Client) -> Option<HashSet<EndpointId>> {
+        let mut all = HashSet::new();
+        for scope in &self.scopes {
+            let api: Api<PartialObjectMeta<AgentEndpoint>> = scope.api(client);
+            all.extend(list_versions(&api).await?.into_keys());
+        }
+        Some(all)
+    }
+}
+
+async fn report(task: impl Future<Output = Result<(), String>>, fatal: tokio::sync::mpsc::Sender<String>) {
+    if let Err(cause) = task.await {
+        fatal.send(cause).await.ok();
+    }
+}
