@@ -87,18 +87,44 @@ const IMPURE: &[&[&str]] = &[
     &["std", "process"],
 ];
 
+/// Paths with the number of inline modules around each.
+#[derive(Default)]
 struct Paths {
     found: Vec<Vec<String>>,
+    depths: Vec<usize>,
+    depth: usize,
+}
+
+impl Paths {
+    fn note(&mut self) {
+        self.depths.resize(self.found.len(), self.depth);
+    }
+
+    /// A path of more than one segment: one alone is a name in scope (a variable may be called
+    /// `http`), and the `use` line that brought it is looked at.
+    fn whole(&mut self, path: Vec<String>) {
+        if path.len() > 1 {
+            self.found.push(path);
+            self.note();
+        }
+    }
 }
 
 impl<'ast> Visit<'ast> for Paths {
+    fn visit_item_mod(&mut self, item: &'ast syn::ItemMod) {
+        self.depth += 1;
+        syn::visit::visit_item_mod(self, item);
+        self.depth -= 1;
+    }
+
     fn visit_path(&mut self, path: &'ast syn::Path) {
-        self.found.push(path.segments.iter().map(|segment| segment.ident.to_string()).collect());
+        self.whole(path.segments.iter().map(|segment| segment.ident.to_string()).collect());
         syn::visit::visit_path(self, path);
     }
 
     fn visit_item_use(&mut self, item: &'ast syn::ItemUse) {
         flatten(&item.tree, &mut Vec::new(), &mut self.found);
+        self.note();
     }
 
     fn visit_macro(&mut self, item: &'ast syn::Macro) {
@@ -111,19 +137,18 @@ impl<'ast> Visit<'ast> for Paths {
                 ":" => colons += 1,
                 text if text.chars().next().is_some_and(|c| c.is_alphabetic() || c == '_') => {
                     if colons != 2 {
-                        self.found.push(std::mem::take(&mut path));
+                        self.whole(std::mem::take(&mut path));
                     }
                     path.push(text.to_owned());
                     colons = 0;
                 }
                 _ => {
-                    self.found.push(std::mem::take(&mut path));
+                    self.whole(std::mem::take(&mut path));
                     colons = 0;
                 }
             }
         }
-        self.found.push(path);
-        self.found.retain(|path| !path.is_empty());
+        self.whole(path);
     }
 }
 
@@ -189,22 +214,17 @@ fn uses(
 ) -> (BTreeSet<String>, BTreeSet<String>, Vec<Vec<String>>) {
     let text = std::fs::read_to_string(file).unwrap();
     let parsed = syn::parse_file(&text).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
-    let mut paths = Paths { found: Vec::new() };
+    let mut paths = Paths::default();
     paths.visit_file(&parsed);
     let here = module_of(file, src);
     let (mut own, mut outer) = (BTreeSet::new(), BTreeSet::new());
-    for path in &paths.found {
+    for (path, depth) in paths.found.iter().zip(&paths.depths) {
         let ups = path.iter().take_while(|segment| *segment == "super").count();
         let first = path.first().map(String::as_str).unwrap_or_default();
         if first == "crate" {
             own.extend(path.get(1).cloned());
-        } else if ups > 0 && ups >= here.len() {
-            // Out of the top-level module (an inline `mod tests` adds a level, which only helps).
-            let inline = ups == here.len()
-                && path.get(ups).is_none_or(|s| s.starts_with(char::is_uppercase) || s == "*");
-            if !inline && ups > here.len() {
-                own.extend(path.get(ups).cloned());
-            }
+        } else if ups > 0 && ups >= here.len() + depth {
+            own.extend(path.get(ups).cloned());
         } else if crates.contains(first) {
             outer.insert(first.to_owned());
         }
@@ -278,6 +298,7 @@ fn a_forbidden_path_is_found_in_a_use_line_in_a_full_path_and_in_a_macro() {
         "fn f() -> crate::engine::Engine { loop {} }",
         "fn f() { println!(\"{}\", crate::engine::x()); }",
         "fn f() { super::super::engine::x(); }",
+        "mod tests { fn f() { super::super::super::engine::x(); } }",
     ] {
         std::fs::write(&file, text).unwrap();
         let (own, _, _) = uses(&file, directory.path(), &crates);

@@ -229,7 +229,7 @@ mod tests {
             ("a.yaml", "x: [1,\n"),
             ("b.yaml", GOOD),
             ("c.yaml", &unknown),
-            ("d.yaml", &(GOOD.replace("10.0.0.1", "127.1").replace("name: a", "name: d"))),
+            ("d.yaml", &(GOOD.replace("10.0.0.1", "'127.1'").replace("name: a", "name: d"))),
             ("notes.txt", "not a manifest"),
         ]);
         assert_eq!(manifests.endpoints.keys().map(|id| id.name.as_str()).collect::<Vec<_>>(), ["a"]);
