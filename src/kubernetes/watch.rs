@@ -214,3 +214,39 @@ where
     let key = ObjectRef::new(&id.name).within(&id.namespace);
     stores.iter().find_map(|store| store.get(&key))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use k8s_openapi::api::core::v1::ConfigMap;
+    use kube::runtime::reflector;
+
+    fn object(name: &str, version: &str) -> ConfigMap {
+        let mut object = ConfigMap::default();
+        object.metadata.namespace = Some("ns".to_owned());
+        object.metadata.name = Some(name.to_owned());
+        object.metadata.resource_version = Some(version.to_owned());
+        object
+    }
+
+    #[test]
+    fn a_cache_that_stopped_following_is_told_by_what_changed_came_or_went() {
+        let (store, mut writer) = reflector::store();
+        for (name, version) in [("same", "1"), ("old", "1"), ("gone", "1")] {
+            writer.apply_watcher_event(&Event::Apply(object(name, version)));
+        }
+        let listed: HashMap<EndpointId, String> = [("same", "1"), ("old", "2"), ("new", "3")]
+            .map(|(name, version)| (EndpointId::new("ns", name), version.to_owned()))
+            .into();
+        let mut found: Vec<String> = differences(&listed, &store).into_keys().map(|id| id.name).collect();
+        found.sort();
+        assert_eq!(found, ["gone", "new", "old"]);
+    }
+
+    #[test]
+    fn without_namespaces_the_whole_cluster_is_one_scope() {
+        assert_eq!(Scope::of(&[]), [Scope::Cluster]);
+        let two = Scope::of(&["a".to_owned(), "b".to_owned()]);
+        assert_eq!(two, [Scope::Namespace("a".to_owned()), Scope::Namespace("b".to_owned())]);
+    }
+}

@@ -80,10 +80,15 @@ impl Bed {
     }
 
     pub fn registry(&self) -> Registry {
+        self.registry_with(&[])
+    }
+
+    pub fn registry_with(&self, flags: &[&str]) -> Registry {
         let port = free_port(std::net::Ipv4Addr::LOCALHOST);
         let database = self.files.path().join(format!("registry-{port}.db"));
-        let process = start_registry(port, &database);
-        Registry { process, port, database }
+        let flags: Vec<String> = flags.iter().map(|flag| (*flag).to_owned()).collect();
+        let process = start_registry(port, &database, &flags);
+        Registry { process, port, database, flags }
     }
 
     pub async fn endpoint(&self, namespace: &str, name: &str) -> Value {
@@ -139,15 +144,17 @@ pub struct Registry {
     pub process: Proc,
     pub port: u16,
     database: PathBuf,
+    flags: Vec<String>,
 }
 
-fn start_registry(port: u16, database: &Path) -> Proc {
-    let args = [
+fn start_registry(port: u16, database: &Path, flags: &[String]) -> Proc {
+    let mut args = vec![
         "agent-registry".to_owned(),
         "start".to_owned(),
         format!("--port={port}"),
         format!("--db-url=sqlite:///{}", database.display()),
     ];
+    args.extend_from_slice(flags);
     Proc::start(&args, &[])
 }
 
@@ -157,21 +164,32 @@ impl Registry {
     }
 
     pub async fn restart(&mut self) {
-        self.process.term();
-        assert!(self.process.wait_exit(Duration::from_secs(10)).await.success());
-        self.process = start_registry(self.port, &self.database);
-        self.up().await;
+        self.stop().await;
+        self.start_again().await;
     }
 
-    /// A new, empty database.
+    /// Back with a new, empty database.
     pub async fn empty(&mut self) {
+        self.stop().await;
+        self.forget();
+        self.start_again().await;
+    }
+
+    pub async fn stop(&self) {
         self.process.term();
         assert!(self.process.wait_exit(Duration::from_secs(10)).await.success());
+    }
+
+    /// Removes the database of a stopped registry.
+    pub fn forget(&self) {
         for suffix in ["", "-wal", "-shm"] {
             let file = format!("{}{suffix}", self.database.display());
             std::fs::remove_file(file).ok();
         }
-        self.process = start_registry(self.port, &self.database);
+    }
+
+    pub async fn start_again(&mut self) {
+        self.process = start_registry(self.port, &self.database, &self.flags);
         self.up().await;
     }
 

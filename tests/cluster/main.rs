@@ -18,4 +18,5 @@ mod edits;
 mod fencing;
 mod journey;
 mod quiet;
+mod registration;
 mod scale;
