@@ -8,7 +8,7 @@ use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use support::{Behaviour, Proc, TestAgent, eventually, free_port, work_dir};
+use support::{Behaviour, Proc, TestAgent, eventually, free_port, stays, work_dir};
 
 const SOON: Duration = Duration::from_secs(20);
 
@@ -105,14 +105,21 @@ async fn a_manifest_is_probed_mirrored_and_its_verdict_survives_a_restart() {
         bed.verdict("default.good").await.is_some_and(|v| v.0 == "Failing")
     })
     .await;
+    // A file that cannot be read is no word that what it may have held is gone.
     std::fs::remove_file(bed.files.path().join("manifests/good.yaml")).unwrap();
     orchestrator.term();
     assert!(orchestrator.wait_exit(Duration::from_secs(10)).await.success());
-    let _orchestrator = bed.orchestrator();
-    eventually(SOON, "what is not declared any more is withdrawn", async || {
-        bed.record("default.good").await.is_none()
+    let orchestrator = bed.orchestrator();
+    stays(Duration::from_secs(5), "nothing is withdrawn", async || {
+        bed.record("default.good").await.is_some()
     })
     .await;
+    std::fs::remove_file(bed.files.path().join("manifests/broken.yaml")).unwrap();
+    orchestrator.term();
+    assert!(orchestrator.wait_exit(Duration::from_secs(10)).await.success());
+    let _orchestrator = bed.orchestrator();
+    let what = "what is not declared any more is withdrawn";
+    eventually(SOON, what, async || bed.record("default.good").await.is_none()).await;
     assert_eq!(bed.registry.logs().matches("panicked").count(), 0);
 }
 

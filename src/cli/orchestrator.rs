@@ -89,7 +89,7 @@ fn explain_cluster(error: &kubernetes::Error) -> CliError {
 
 type Task = tokio::task::JoinHandle<()>;
 
-/// `--with-registry`: the registry in the same process, at the place of `--registry-url`.
+/// `--with-registry`: the registry in the same process, on port 8000 of `--host`.
 async fn with_registry(args: &StartArgs, stop: &CancellationToken) -> Result<Option<Task>, CliError> {
     if !args.with_registry {
         return Ok(None);
@@ -97,7 +97,11 @@ async fn with_registry(args: &StartArgs, stop: &CancellationToken) -> Result<Opt
     let listen = SocketAddr::new(args.host, 8000);
     let database: DatabaseUrl = "sqlite:///agent_registry.db".parse().map_err(|e| explain(&e))?;
     let access = Access::for_listen(listen, None, false).map_err(|e| explain(&e))?;
-    let listener = registry::bind(listen).await.map_err(|e| explain(&e))?;
+    let listener = registry::bind(listen).await.map_err(|e| {
+        CliError::new(Code::Failed, format!("the registry cannot listen on {listen}"))
+            .cause(e.cause())
+            .hint("stop what uses the port, or leave --with-registry out")
+    })?;
     let stop = stop.clone();
     Ok(Some(tokio::spawn(async move {
         let settings = registry::Settings::new(listen, database, access);
@@ -113,7 +117,11 @@ async fn with_sample_agent(args: &StartArgs, stop: &CancellationToken) -> Result
         return Ok(None);
     }
     let address = SocketAddr::from(([127, 0, 0, 1], 8001));
-    let listener = TcpListener::bind(address).await.map_err(|e| bind_error(address, "stop what uses", &e))?;
+    let listener = TcpListener::bind(address).await.map_err(|e| {
+        CliError::new(Code::Failed, format!("the sample agent cannot listen on {address}"))
+            .cause(e.to_string())
+            .hint("stop what uses the port, or leave --with-sample-agent out")
+    })?;
     Ok(Some(tokio::spawn(sample_agent::serve(listener, stop.clone()))))
 }
 
@@ -142,12 +150,14 @@ async fn in_cluster(
         identity: format!("{host}_{}", uuid::Uuid::new_v4()),
     };
     let settings = kubernetes::Settings {
-        watch_namespaces: args.watch_namespaces.clone(),
+        watch_namespaces: args::all(&args.watch_namespaces),
         class: args.class.clone(),
         rules: wiring.rules(args, true),
         lease,
         identity: identity(args, "kubernetes"),
     };
+    // Before the first probe.
+    wiring.refresh_own_addresses().await;
     let watching_own = wiring.keep_own_addresses(stop.clone());
     let running = kubernetes::run(
         cluster,
@@ -169,6 +179,7 @@ async fn over_directory(args: &StartArgs, wiring: &Wiring, stop: CancellationTok
     let settings = standalone::Settings {
         manifests: args.manifests.clone().unwrap_or_default(),
         database: database.path().to_owned(),
+        class: args.class.clone(),
         rules: wiring.rules(args, false),
         identity: identity(args, "standalone"),
     };

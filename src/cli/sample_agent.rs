@@ -1,6 +1,7 @@
 //! A sample agent: what an agent owes a prober, and nothing else.
 
 use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
 
 use axum::routing::get;
 use axum::{Json, Router};
@@ -37,8 +38,14 @@ pub async fn run(args: SampleAgentArgs) -> Result<(), CliError> {
 pub async fn serve(listener: TcpListener, stop: CancellationToken) {
     let healthy = get(async || Json(json!({"status": "healthy"})));
     let router = Router::new().route("/health", healthy);
-    let served = axum::serve(listener, router).with_graceful_shutdown(async move { stop.cancelled().await });
-    if let Err(error) = served.await {
-        tracing::error!(error = %error, "the sample agent ended");
+    let stopping = stop.clone();
+    let served =
+        axum::serve(listener, router).with_graceful_shutdown(async move { stopping.cancelled().await });
+    tokio::select! {
+        result = served.into_future() => if let Err(error) = result {
+            tracing::error!(error = %error, "the sample agent ended");
+        },
+        // A connection that stays open does not hold the stop up.
+        () = async { stop.cancelled().await; tokio::time::sleep(Duration::from_secs(1)).await } => {}
     }
 }

@@ -35,6 +35,7 @@ const DENIED: &[(&str, &str)] = &[
     ("100.100.100.200/32", "cloud metadata"),
     ("168.63.129.16/32", "cloud metadata"),
     ("fd00:ec2::/32", "cloud metadata"),
+    ("fd20:ce::/64", "cloud metadata"),
     ("192.0.0.0/24", "reserved"),
     ("224.0.0.0/4", "multicast"),
     ("ff00::/8", "multicast"),

@@ -322,7 +322,8 @@ pub struct RetainedItem {
 pub struct SnapshotResponse {
     /// One an item of this page.
     pub results: Vec<ItemResult>,
-    /// The retained ones of this page that are held.
+    /// The retained ones of this page that are held, and the rejected ones of which something
+    /// older is held.
     pub retained: Vec<RetainedItem>,
     /// With the last page: how many contributions went.
     pub withdrawn: u64,

@@ -49,6 +49,8 @@ pub struct Counters {
     pub missed_slots: AtomicU64,
     /// Outcomes that came after their target was edited or removed.
     pub outdated: AtomicU64,
+    /// Probes that our side could not make (resolver, route, descriptors): they move no verdict.
+    pub not_asked: AtomicU64,
     /// Probes that panicked (a bug).
     pub panics: AtomicU64,
 }
@@ -172,6 +174,12 @@ impl Engine {
                 message: "The probe itself failed; see the orchestrator's log.".to_owned(),
             })
         });
+        if let Outcome::NotAsked(failure) = &outcome {
+            // The first and then every thousandth: it is about us, and says the same each time.
+            if counters.not_asked.fetch_add(1, Ordering::Relaxed).is_multiple_of(1000) {
+                tracing::warn!(reason = %failure.reason, "a probe could not be made: {}", failure.message);
+            }
+        }
         let effect = self.table().finished(key, &outcome);
         let counter = match effect {
             Effect::Outdated => &counters.outdated,

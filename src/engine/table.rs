@@ -10,6 +10,7 @@ use tokio::time::Instant;
 use tokio_util::time::{DelayQueue, delay_queue};
 
 use super::Limits;
+use crate::domain::endpoint::Lookup;
 use crate::domain::schedule::{missed, next_slot, phase};
 use crate::domain::{Endpoint, EndpointId, Machine, Outcome, ProbeSpec, Target, TargetAddress, TargetState};
 
@@ -69,7 +70,7 @@ pub(super) struct Table {
     timers: DelayQueue<Key>,
     /// Due and not yet looked at against the limits; each target at most once.
     ready: VecDeque<Key>,
-    hosts: HashMap<String, Host>,
+    hosts: HashMap<Lookup, Host>,
     in_flight: usize,
     /// When the next prompt first probe may start (a token bucket told as a time).
     prompt: Instant,
@@ -159,9 +160,9 @@ impl Table {
             if !entry.machine.state().has_verdict() {
                 let slot = self.prompt.max(now);
                 let wait = slot.duration_since(now);
-                if wait < Duration::from_secs(1) {
+                if since + wait < due {
                     self.prompt = slot + Duration::from_secs(1) / self.limits.prompt_per_second.max(1);
-                    due = due.min(since + wait);
+                    due = since + wait;
                 }
             }
             entry.due = due;
@@ -206,7 +207,7 @@ impl Table {
     /// Takes a target out of whatever it is doing.
     fn cancel(&mut self, key: Key) {
         let Some(entry) = self.entries.get_mut(&key) else { return };
-        let host = entry.target.address.host.clone();
+        let host = entry.target.lookup.clone();
         match std::mem::replace(&mut entry.activity, Activity::Idle) {
             Activity::Idle => {}
             Activity::Waiting => {
@@ -261,7 +262,7 @@ impl Table {
         while self.in_flight < self.limits.in_flight {
             let key = self.ready.pop_front()?;
             let Some(entry) = self.entries.get(&key) else { continue };
-            let host = self.hosts.entry(entry.target.address.host.clone()).or_default();
+            let host = self.hosts.entry(entry.target.lookup.clone()).or_default();
             if host.in_flight >= self.limits.per_host {
                 host.waiting.push_back(key);
                 continue;
@@ -276,11 +277,11 @@ impl Table {
         if let Some(entry) = self.entries.get_mut(&key) {
             entry.activity = Activity::InFlight(task);
             self.in_flight += 1;
-            self.hosts.entry(entry.target.address.host.clone()).or_default().in_flight += 1;
+            self.hosts.entry(entry.target.lookup.clone()).or_default().in_flight += 1;
         }
     }
 
-    fn release(&mut self, host: &str) {
+    fn release(&mut self, host: &Lookup) {
         self.in_flight = self.in_flight.saturating_sub(1);
         if let Some(load) = self.hosts.get_mut(host) {
             load.in_flight = load.in_flight.saturating_sub(1);
@@ -297,7 +298,7 @@ impl Table {
         let in_flight = |entry: &&mut Entry| matches!(entry.activity, Activity::InFlight(_));
         let Some(entry) = self.entries.get_mut(&key).filter(in_flight) else { return Effect::Outdated };
         entry.activity = Activity::Idle;
-        let host = entry.target.address.host.clone();
+        let host = entry.target.lookup.clone();
         let spec = Arc::clone(&entry.spec);
         let changed = entry.machine.step(outcome, spec.thresholds, spec.latency_threshold);
         let effect = if changed { Effect::Changed(entry.endpoint.clone()) } else { Effect::Nothing };

@@ -131,6 +131,16 @@ async fn two_thousand_targets_are_each_probed_within_a_period_and_not_all_at_onc
 }
 
 #[tokio::test(start_paused = true)]
+async fn many_new_targets_with_long_periods_do_not_wait_for_their_own_slots() {
+    let (engine, script) = start(Limits::default());
+    for n in 0..200 {
+        engine.upsert(&endpoint(&format!("e{n}"), &[&format!("h{n}")], 3600), |_| None);
+    }
+    pass(5).await;
+    assert_eq!(script.begun.lock().unwrap().len(), 200);
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_limits_hold_and_everybody_gets_a_turn() {
     let limits = Limits { in_flight: 20, per_host: 2, prompt_per_second: 1000 };
     let (engine, script) = start(limits);

@@ -2,12 +2,13 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::FutureExt as _;
 use k8s_openapi::api::core::v1::Service;
 use kube::api::PartialObjectMeta;
 use kube::runtime::reflector::{self, Store};
-use kube::{Api, Client};
+use kube::{Api, Client, ResourceExt as _};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -128,6 +129,7 @@ impl Caches {
                 writer,
                 store.clone(),
                 crate::api::PLURAL,
+                scope.check(crate::api::PLURAL),
                 observer,
                 health.clone(),
                 stop.clone(),
@@ -141,8 +143,16 @@ impl Caches {
             let (store, writer) = reflector::store();
             caches.services.push(store.clone());
             let observer = Services { changes: changes.clone(), endpoints: caches.endpoints.clone() };
-            let followed =
-                follow(scope.api(client), writer, store, "services", observer, health.clone(), stop.clone());
+            let followed = follow(
+                scope.api(client),
+                writer,
+                store,
+                "services",
+                scope.check("services"),
+                observer,
+                health.clone(),
+                stop.clone(),
+            );
             tasks.spawn(report(followed, fatal.clone()));
         }
         caches
@@ -156,6 +166,33 @@ impl Caches {
         }
         for store in &self.services {
             store.wait_until_ready().await.ok();
+        }
+    }
+
+    /// Waits until the caches are as new as a live list made now, at most 10 s: a successor must not
+    /// go on from a verdict that its predecessor has taken back.
+    pub async fn catch_up(&self, client: &Client) {
+        let number = |version: &str| version.parse::<u64>().unwrap_or_default();
+        let catching_up = async {
+            for (scope, store) in self.scopes.iter().zip(&self.endpoints) {
+                let Some(listed) = list_versions(&scope.api::<PartialObjectMeta<Guarded>>(client)).await
+                else {
+                    return;
+                };
+                let behind = || {
+                    let cached = store.state();
+                    cached.iter().any(|object| {
+                        let live = listed.get(&id_of(&**object)).map_or(0, |version| number(version));
+                        live > number(&object.resource_version().unwrap_or_default())
+                    })
+                };
+                while behind() {
+                    tokio::time::sleep(Duration::from_millis(50)).await;
+                }
+            }
+        };
+        if tokio::time::timeout(Duration::from_secs(10), catching_up).await.is_err() {
+            tracing::warn!("the cache is behind the API server; going on all the same");
         }
     }
 

@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 use super::error::{Problem, problem_of};
 use crate::api::v1alpha1::AgentEndpoint;
 use crate::api::{FIELD_MANAGER, convert};
-use crate::domain::{Endpoint, Status};
+use crate::domain::{Endpoint, EndpointId, Status};
 
 /// What we wrote of an object.
 #[derive(Clone, Debug)]
@@ -68,6 +68,22 @@ pub async fn write_status(
             status: status.clone(),
         }),
         Ok(Err(error)) => Err(problem_of(&error, "the status")),
+        Err(_) => Err(Problem::Timeout),
+    }
+}
+
+/// The status of an object whose spec cannot be read.
+pub async fn read_status(client: &Client, id: &EndpointId) -> Result<Option<Status>, Problem> {
+    let resource = ApiResource::erase::<AgentEndpoint>(&());
+    let api: Api<DynamicObject> = Api::namespaced_with(client.clone(), &id.namespace, &resource);
+    match tokio::time::timeout(super::CALL, api.get_opt(&id.name)).await {
+        Ok(Ok(object)) => {
+            let status =
+                object.and_then(|mut object| object.data.get_mut("status").map(serde_json::Value::take));
+            let status = status.and_then(|status| serde_json::from_value(status).ok());
+            Ok(status.as_ref().map(convert::from_object))
+        }
+        Ok(Err(error)) => Err(problem_of(&error, "the object")),
         Err(_) => Err(Problem::Timeout),
     }
 }

@@ -120,7 +120,9 @@ impl Election {
             };
         };
         let holder = holder(&lease);
-        if !holder.is_empty() && !self.has_expired(&lease) {
+        // Our own identity: the answer to a try that succeeded was lost.
+        let free = holder.is_empty() || holder == self.settings.identity;
+        if !free && !self.has_expired(&lease) {
             return Ok(Err(holder));
         }
         match self.take(lease).await {

@@ -29,7 +29,7 @@ use tokio_util::task::TaskTracker;
 use crate::api::convert::Rules;
 use crate::engine::Engine;
 use crate::mirror::{Mirror, OrchestratorIdentity, Source, Surroundings};
-use crate::ops::health::Health;
+use crate::ops::health::{Check, Health};
 use crate::ops::metrics::{Metrics, Number};
 
 use caches::Caches;
@@ -89,6 +89,7 @@ pub async fn run(
     let watching = CancellationToken::new();
     let caches = Caches::start(&client, &settings, &changes, &engine, &health, &tasks, &fatal, &watching);
 
+    health.set("started", Check::Ok);
     // A standby is as ready as the active replica: otherwise a rolling update would wait for ever.
     let mut election = Election::new(client.clone(), settings.lease.clone());
     let mut told = String::new();
@@ -175,6 +176,7 @@ async fn activate(
         () = active.cancelled() => return,
         () = caches.ready() => {}
     }
+    caches.catch_up(&context.client).await;
     let ids = caches.ids();
     let first = ids.clone();
     ids.iter().for_each(|id| context.arm(id));

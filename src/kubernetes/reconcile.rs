@@ -11,7 +11,7 @@ use kube::runtime::events::{Event, EventType};
 use kube::runtime::reflector::Store;
 use kube::{Api, Client, Resource as _, ResourceExt as _};
 
-use super::effects::{Publisher, Written, write_status};
+use super::effects::{Publisher, Written, read_status, write_status};
 use super::error::Problem;
 use super::lease::Held;
 use super::queue::Done;
@@ -33,6 +33,16 @@ const NAMESPACE_AGAIN: Duration = Duration::from_secs(30);
 
 /// While the Lease is not certain nothing is written; looked at again this soon.
 const UNCERTAIN_AGAIN: Duration = Duration::from_secs(2);
+
+/// What became of reading an object.
+enum Understood {
+    /// An endpoint, its stored status, and when to look again.
+    As(Box<Endpoint>, Option<Box<Status>>, Done),
+    /// It belongs to another class.
+    NotOurs,
+    /// The API server did not say what is needed.
+    NotNow,
+}
 
 /// Everything that a look needs.
 pub struct Context {
@@ -73,8 +83,13 @@ impl Context {
         if read.spec.class_name != self.class {
             return;
         }
+        let rules = (self.rules)();
+        if convert::asks_for_foreign_id(read, &rules) {
+            // The first look asks the Namespace.
+            return;
+        }
         let facts = Facts { service: self.service(read, id), allowed_agent_ids: Vec::new() };
-        let endpoint = convert::endpoint(read, &(self.rules)(), &facts);
+        let endpoint = convert::endpoint(read, &rules, &facts);
         let observed = read.status.as_ref().map(convert::from_object);
         self.engine.upsert(&endpoint, |address| restore(observed.as_ref(), &endpoint, address));
     }
@@ -86,14 +101,19 @@ impl Context {
         let Some(object) = find(&self.endpoints, &id) else {
             return self.gone(&id).await;
         };
-        let Some((endpoint, observed, again)) = self.understand(&object, &id).await else {
-            self.forget(&id);
-            return Done::Settled;
+        let (endpoint, observed, again) = match self.understand(&object, &id).await {
+            Understood::As(endpoint, observed, again) => (endpoint, observed, again),
+            Understood::NotNow => return Done::Failed,
+            Understood::NotOurs => {
+                self.forget(&id);
+                return Done::Settled;
+            }
         };
-        self.engine.upsert(&endpoint, |address| restore(observed.as_ref(), &endpoint, address));
+        let observed = observed.as_deref();
+        self.engine.upsert(&endpoint, |address| restore(observed, &endpoint, address));
         let states = self.engine.states(&endpoint);
         let registration = self.mirror.state(&endpoint);
-        let plan = plan(&endpoint, &states, &registration, observed.as_ref(), now());
+        let plan = plan(&endpoint, &states, &registration, observed, now());
         self.hint(self.mirror.put(&endpoint, plan.mirror));
         self.seen(&id);
         if !plan.write {
@@ -124,41 +144,41 @@ impl Context {
         }
     }
 
-    /// What the object says, what its status says, and when to look again. `None`: not ours.
-    async fn understand(
-        &self,
-        object: &Guarded,
-        id: &EndpointId,
-    ) -> Option<(Endpoint, Option<Status>, Done)> {
+    /// What the object says, what its status says, and when to look again.
+    async fn understand(&self, object: &Guarded, id: &EndpointId) -> Understood {
         let rules = (self.rules)();
         let mut again = Done::Again(RESYNC.mul_f64(0.9 + 0.1 * fraction(id)));
         let newer = self.newer(object, id);
         match &object.0 {
             Ok(object) => {
                 if object.spec.class_name != self.class {
-                    return None;
+                    return Understood::NotOurs;
                 }
-                let service = self.service(object, id);
-                let no_ids = Facts { service, allowed_agent_ids: Vec::new() };
-                let mut endpoint = convert::endpoint(object, &rules, &no_ids);
-                let wants_id = |e: &Endpoint| {
-                    e.refusal.as_ref().is_some_and(|r| r.reason == crate::domain::Reason::AgentIDNotPermitted)
-                };
-                if wants_id(&endpoint) {
-                    let allowed_agent_ids = self.allowed_agent_ids(&id.namespace).await;
-                    endpoint = convert::endpoint(object, &rules, &Facts { allowed_agent_ids, ..no_ids });
-                    if wants_id(&endpoint) {
-                        again = Done::Again(NAMESPACE_AGAIN);
-                    }
+                let mut facts = Facts { service: self.service(object, id), allowed_agent_ids: Vec::new() };
+                if convert::asks_for_foreign_id(object, &rules) {
+                    // Without an answer nothing is concluded: an error is not a refusal.
+                    let Some(allowed) = self.allowed_agent_ids(&id.namespace).await else {
+                        return Understood::NotNow;
+                    };
+                    facts.allowed_agent_ids = allowed;
+                    again = Done::Again(NAMESPACE_AGAIN);
                 }
+                let endpoint = convert::endpoint(object, &rules, &facts);
                 let observed = newer.or_else(|| object.status.as_ref().map(convert::from_object));
-                Some((endpoint, observed, again))
+                Understood::As(Box::new(endpoint), observed.map(Box::new), again)
             }
             Err(invalid) => {
                 let endpoint = convert::undecodable(&invalid.metadata, &invalid.error, &rules.defaults);
-                // Its status cannot be read either; what we wrote ourselves is known.
-                let same = self.written().get(id).filter(|w| w.uid == endpoint.uid).map(|w| w.status.clone());
-                Some((endpoint, newer.or(same), again))
+                // What we wrote ourselves is known; after a start it is asked for once.
+                let ours = self.written().get(id).filter(|w| w.uid == endpoint.uid).map(|w| w.status.clone());
+                let observed = match newer.or(ours) {
+                    Some(status) => Some(status),
+                    None => match read_status(&self.client, id).await {
+                        Ok(status) => status,
+                        Err(_) => return Understood::NotNow,
+                    },
+                };
+                Understood::As(Box::new(endpoint), observed.map(Box::new), again)
             }
         }
     }
@@ -202,23 +222,21 @@ impl Context {
         ServiceFacts::Ports(ports.into_iter().filter_map(port).collect())
     }
 
-    async fn allowed_agent_ids(&self, namespace: &str) -> Vec<String> {
+    /// `None`: the API server gave no answer.
+    async fn allowed_agent_ids(&self, namespace: &str) -> Option<Vec<String>> {
         let api: Api<Namespace> = Api::all(self.client.clone());
-        let got = tokio::time::timeout(super::CALL, api.get(namespace)).await;
         let annotation = format!("{}/allowed-agent-ids", crate::api::GROUP);
-        match got {
-            Ok(Ok(namespace)) => namespace
-                .annotations()
-                .get(&annotation)
-                .map(|list| {
-                    list.split(',').map(|id| id.trim().to_owned()).filter(|id| !id.is_empty()).collect()
-                })
-                .unwrap_or_default(),
+        match tokio::time::timeout(super::CALL, api.get_opt(namespace)).await {
+            Ok(Ok(namespace)) => {
+                let list =
+                    namespace.and_then(|n| n.annotations().get(&annotation).cloned()).unwrap_or_default();
+                Some(list.split(',').map(|id| id.trim().to_owned()).filter(|id| !id.is_empty()).collect())
+            }
             Ok(Err(error)) => {
                 tracing::warn!(namespace, error = %error, "cannot read the Namespace's annotation {annotation}");
-                Vec::new()
+                None
             }
-            Err(_) => Vec::new(),
+            Err(_) => None,
         }
     }
 

@@ -12,9 +12,11 @@ use futures::StreamExt as _;
 use kube::api::{ListParams, PartialObjectMeta};
 use kube::core::{NamespaceResourceScope, Resource};
 use kube::runtime::reflector::{ObjectRef, Store, store::Writer};
+use kube::runtime::utils::Backoff;
 use kube::runtime::watcher::{Config, Event};
 use kube::runtime::{WatchStreamExt as _, watcher};
 use kube::{Api, Client, ResourceExt as _};
+use rand::RngExt as _;
 use serde::de::DeserializeOwned;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -23,6 +25,9 @@ use super::error::{Problem, problem_of_watch};
 use crate::domain::EndpointId;
 use crate::ops::health::{Check, Health};
 
+/// Errors further apart than this are two troubles: the longest pause between two tries is 5 s, and
+/// a watch that was taken up again says nothing until something happens.
+const APART: Duration = Duration::from_mins(1);
 const NOT_READY_AFTER: Duration = Duration::from_mins(5);
 const DEAD_AFTER: Duration = Duration::from_mins(15);
 const COMPARE_EVERY: Duration = Duration::from_mins(10);
@@ -48,6 +53,14 @@ impl Scope {
         namespaces.iter().cloned().map(Scope::Namespace).collect()
     }
 
+    /// The name of the readiness check of a kind in this scope.
+    pub fn check(&self, kind: &str) -> String {
+        match self {
+            Scope::Cluster => kind.to_owned(),
+            Scope::Namespace(namespace) => format!("{kind}/{namespace}"),
+        }
+    }
+
     /// The API of a kind in this scope.
     pub fn api<K>(&self, client: &Client) -> Api<K>
     where
@@ -71,12 +84,47 @@ pub trait Observer<K>: Send + 'static {
     fn listed(&self, all: Vec<EndpointId>);
 }
 
+/// Errors without a sign of life in between.
+struct Trouble {
+    since: Instant,
+    problem: Problem,
+}
+
+/// From 0.5 s doubling to 5 s, with jitter: soon back after an outage, and no storm during one.
+struct Retry {
+    next: Duration,
+}
+
+impl Default for Retry {
+    fn default() -> Self {
+        Retry { next: Duration::from_millis(500) }
+    }
+}
+
+impl Iterator for Retry {
+    type Item = Duration;
+
+    fn next(&mut self) -> Option<Duration> {
+        let pause = self.next.mul_f64(rand::rng().random_range(0.8..1.0));
+        self.next = (self.next * 2).min(Duration::from_secs(5));
+        Some(pause)
+    }
+}
+
+impl Backoff for Retry {
+    fn reset(&mut self) {
+        *self = Retry::default();
+    }
+}
+
 /// Follows one kind in one scope until `shutdown`, or answers why it never can again.
+#[allow(clippy::too_many_arguments, reason = "a task's whole surroundings, named at the one call a kind")]
 pub async fn follow<K>(
     api: Api<K>,
     mut writer: Writer<K>,
     store: Store<K>,
     name: &'static str,
+    check: String,
     observer: impl Observer<K>,
     health: Health,
     shutdown: CancellationToken,
@@ -86,12 +134,20 @@ where
 {
     let config = Config::default().timeout(WATCH_TIMEOUT_SECONDS).page_size(500);
     let prune = |object: &mut K| object.managed_fields_mut().clear();
-    let mut events = watcher(api, config).modify(prune).default_backoff().boxed();
-    let mut trouble: Option<(Instant, Problem)> = None;
-    health.set(name, Check::NotReady("the first list is not complete yet".to_owned()));
+    let mut events = watcher(api, config).modify(prune).backoff(Retry::default()).boxed();
+    let mut trouble: Option<Trouble> = None;
+    let mut listed_once = false;
+    health.set(&check, Check::NotReady("the first list is not complete yet".to_owned()));
     loop {
         let event = tokio::select! {
             () = shutdown.cancelled() => return Ok(()),
+            () = tokio::time::sleep(APART), if trouble.is_some() => {
+                trouble = None;
+                if listed_once {
+                    health.set(&check, Check::Ok);
+                }
+                continue;
+            }
             event = events.next() => event,
         };
         match event {
@@ -106,27 +162,30 @@ where
                     Event::Delete(object) => observer.absent(id_of(object)),
                     _ => {}
                 }
+                listed_once |= listed;
+                if listed_once {
+                    health.set(&check, Check::Ok);
+                }
                 if listed {
                     observer.listed(store.state().iter().map(|object| id_of(&**object)).collect());
-                    health.set(name, Check::Ok);
                 }
             }
             Some(Err(error)) => {
                 let problem = problem_of_watch(&error, name);
                 let now = Instant::now();
-                let since = trouble.as_ref().map_or(now, |(since, _)| *since);
-                if trouble.as_ref().is_none_or(|(_, known)| *known != problem) {
+                let since = trouble.as_ref().map_or(now, |trouble| trouble.since);
+                if trouble.as_ref().is_none_or(|known| known.problem != problem) {
                     tracing::warn!(watch = name, error = %problem, "cannot watch; trying again");
                 }
                 let waits = matches!(problem, Problem::CrdMissing | Problem::Forbidden(_));
                 if waits || now.duration_since(since) >= NOT_READY_AFTER {
-                    health.set(name, Check::NotReady(problem.to_string()));
+                    health.set(&check, Check::NotReady(problem.to_string()));
                 }
                 // What only a person can mend is waited for: a restart would not help.
                 if !waits && now.duration_since(since) >= DEAD_AFTER {
                     return Err(format!("only errors for 15 minutes: {problem}"));
                 }
-                trouble = Some((since, problem));
+                trouble = Some(Trouble { since, problem });
             }
             None => return Err("the stream ended".to_owned()),
         }

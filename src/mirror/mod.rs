@@ -15,7 +15,9 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::domain::record::{BatchRequest, Holdings, MAX_ITEMS, RenewalRequest, SnapshotRequest, Stamp};
+use crate::domain::record::{
+    BatchRequest, BatchResponse, Holdings, ItemOutcome, MAX_ITEMS, RenewalRequest, SnapshotRequest, Stamp,
+};
 use crate::domain::{Endpoint, EndpointId, MirrorIntent, RegistrationState};
 
 pub use client::{Client, ClientError, ClientSettings, OrchestratorIdentity};
@@ -113,7 +115,7 @@ impl Mirror {
             return RegistrationState::Disabled("No registry is configured (--registry-url).".to_owned());
         };
         if !endpoint.registration.mirror {
-            return RegistrationState::Disabled("spec.registration.policy is None.".to_owned());
+            return RegistrationState::Disabled("Nothing is registered for this object: spec.registration.policy is None, or its agentID is not permitted.".to_owned());
         }
         self.outbox().state(endpoint, client.url())
     }
@@ -140,7 +142,10 @@ impl Mirror {
             surroundings,
             seq: 0,
             failures: 0,
-            renew_at: Instant::now(),
+            renewed_at: Instant::now(),
+            jitter: 0.0,
+            snapshot_not_before: Instant::now(),
+            unsettled: 0,
             beat_at: Instant::now(),
             announced: false,
             in_doubt: true,
@@ -154,7 +159,7 @@ impl Mirror {
                 _ = sweep.tick() => run.sweep(),
                 () = self.shared.wake.notified() => {}
             }
-            if Instant::now() >= pause_until && (run.surroundings.may_write)() {
+            if Instant::now() >= pause_until {
                 pause_until = tokio::select! {
                     () = shutdown.cancelled() => break,
                     pause = run.cycle() => Instant::now() + pause,
@@ -176,7 +181,12 @@ struct Run {
     surroundings: Surroundings,
     seq: i64,
     failures: u32,
-    renew_at: Instant,
+    renewed_at: Instant,
+    /// Part of the interval after which the next renewal is due.
+    jitter: f64,
+    snapshot_not_before: Instant,
+    /// Snapshots in a row after which the two sides still disagreed.
+    unsettled: u32,
     beat_at: Instant,
     /// The orchestrator itself is registered.
     announced: bool,
@@ -224,7 +234,45 @@ impl Run {
             self.beat().await?;
             contacted = true;
         }
-        loop {
+        // Renewals go first, so that nothing else can starve the leases, and they go on while the
+        // Lease is uncertain: they say nothing new, and an older epoch is refused anyway.
+        let third = self.mirror.outbox().smallest_ttl() / 3;
+        if now >= self.renewed_at + third.mul_f64(self.jitter) {
+            let stamp = self.stamp();
+            let response = self.client.renew(&self.source.id, &RenewalRequest { stamp }).await?;
+            contacted = true;
+            self.renewed_at = now;
+            self.jitter = rand::rng().random_range(0.85..1.0);
+            // What another owned may be free by now.
+            self.mirror.outbox().retry_refused();
+            self.compare(response.held);
+        }
+        if !(self.surroundings.may_write)() {
+            return Ok(contacted);
+        }
+        contacted |= self.batches().await?;
+        let open = self.mirror.outbox().open;
+        if self.in_doubt && open && now >= self.snapshot_not_before {
+            // One that does not settle the doubt is not sent again at once.
+            self.unsettled = self.unsettled.saturating_add(1);
+            let pause = Duration::from_secs(1) * 2_u32.pow(self.unsettled.min(6));
+            self.snapshot_not_before = now + pause;
+            self.snapshot().await?;
+            if !self.in_doubt {
+                self.unsettled = 0;
+                self.snapshot_not_before = now;
+            }
+            contacted = true;
+        }
+        Ok(contacted)
+    }
+
+    /// Says what is new. At most as many batches as there were things to say: what becomes new
+    /// meanwhile wakes the loop again.
+    async fn batches(&mut self) -> Result<bool, ClientError> {
+        let mut contacted = false;
+        let most = self.mirror.outbox().dirty() / MAX_ITEMS + 2;
+        for _ in 0..most {
             let (upserts, withdrawals) = self.mirror.outbox().batch(MAX_ITEMS);
             if upserts.is_empty() && withdrawals.is_empty() {
                 break;
@@ -233,26 +281,28 @@ impl Run {
             let request = BatchRequest { stamp, upserts, withdrawals };
             let response = self.client.batch(&self.source.id, &request).await?;
             contacted = true;
+            self.check_answered(&request, &response)?;
             let touched = self.mirror.outbox().acknowledge(&request.upserts, &response.results);
             self.hint(touched);
             self.compare(response.held);
         }
-        if now >= self.renew_at {
-            // What another owned may be free by now.
-            self.mirror.outbox().retry_refused();
-            let stamp = self.stamp();
-            let response = self.client.renew(&self.source.id, &RenewalRequest { stamp }).await?;
-            contacted = true;
-            self.compare(response.held);
-            let third = self.mirror.outbox().smallest_ttl() / 3;
-            self.renew_at = now + third.mul_f64(rand::rng().random_range(0.85..1.0));
-        }
-        let open = self.mirror.outbox().open;
-        if self.in_doubt && open {
-            self.snapshot().await?;
-            contacted = true;
-        }
         Ok(contacted)
+    }
+
+    /// A registry answers each item with an outcome that fits it.
+    fn check_answered(&self, request: &BatchRequest, response: &BatchResponse) -> Result<(), ClientError> {
+        let upserts = request.upserts.iter().map(|item| (item.contribution.agent_id.as_str(), true));
+        let asked = upserts.chain(request.withdrawals.iter().map(|id| (id.as_str(), false)));
+        let gone = |outcome| matches!(outcome, ItemOutcome::Withdrawn | ItemOutcome::NotFound);
+        let mut answers = response.results.iter();
+        let fits = asked.into_iter().all(|(id, upsert)| {
+            answers.next().is_some_and(|answer| answer.agent_id == id && gone(answer.outcome) != upsert)
+        });
+        if fits && answers.next().is_none() {
+            return Ok(());
+        }
+        let cause = "its answers do not fit what was asked".to_owned();
+        Err(ClientError::Garbage { url: self.client.url().to_owned(), cause })
     }
 
     fn compare(&mut self, held: Holdings) {
@@ -296,8 +346,11 @@ impl Run {
         let last = pages.len() - 1;
         let mut withheld = 0;
         let mut held = None;
+        let mut named = HashSet::new();
         for (page, SnapshotPage { items, retained }) in pages.into_iter().enumerate() {
             let stamp = self.stamp();
+            named.extend(items.iter().map(|item| item.contribution.agent_id.clone()));
+            named.extend(retained.iter().cloned());
             let request = SnapshotRequest {
                 stamp,
                 snapshot: snapshot.clone(),
@@ -309,15 +362,18 @@ impl Run {
             };
             let response = self.client.snapshot(&self.source.id, &request).await?;
             let mut outbox = self.mirror.outbox();
-            if page == 0 {
-                outbox.forget_held();
-            }
             let touched = outbox.acknowledge(&request.items, &response.results);
-            outbox.retained(&response.retained);
+            let rejected = response.results.iter().filter(|r| r.outcome == ItemOutcome::Rejected);
+            let mut unsure = request.retained.clone();
+            unsure.extend(rejected.map(|r| r.agent_id.clone()));
+            outbox.retained(&unsure, &response.retained);
             drop(outbox);
             self.hint(touched);
             withheld = response.withheld;
             held = Some(response.held);
+        }
+        if withheld == 0 {
+            self.mirror.outbox().only(&named);
         }
         // What was withheld stays there for now; it is not a disagreement to be told every time.
         self.in_doubt = withheld == 0 && held.is_some_and(|held| held != self.mirror.outbox().held());

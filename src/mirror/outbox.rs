@@ -153,7 +153,9 @@ impl Outbox {
 
     fn mark_if_different(&mut self, agent_id: &str) {
         let settled = match (self.wanted(agent_id), self.answers.get(agent_id)) {
-            (Some(Wanted::AsItIs), _) | (None, None) => true,
+            (Some(Wanted::AsItIs), _) => true,
+            // Also what a snapshot told us that is held without our having said it.
+            (None, None) => !self.held.contains_key(agent_id),
             (
                 Some(Wanted::Item(item, _)),
                 Some(Answer::Stored(d) | Answer::Rejected(d, _) | Answer::OwnedByAnother(d, _)),
@@ -165,6 +167,11 @@ impl Outbox {
         } else {
             self.dirty.insert(agent_id.to_owned());
         }
+    }
+
+    /// How much there is to say.
+    pub fn dirty(&self) -> usize {
+        self.dirty.len()
     }
 
     /// The next things to say: upserts and withdrawals, together at most `most` and not more than
@@ -181,7 +188,11 @@ impl Outbox {
                     upserts.push((**item).clone());
                 }
                 Some(Wanted::AsItIs) => {}
-                None => withdrawals.push(agent_id.clone()),
+                None if bytes + agent_id.len() > MAX_BYTES => break,
+                None => {
+                    bytes += agent_id.len() + 8;
+                    withdrawals.push(agent_id.clone());
+                }
             }
         }
         (upserts, withdrawals)
@@ -200,6 +211,7 @@ impl Outbox {
                     self.held.insert(id.clone(), *digest);
                     self.answers.insert(id.clone(), Answer::Stored(*digest));
                 }
+                // The registry keeps what it held of it, and counts it.
                 (ItemOutcome::Rejected, Some(digest)) => {
                     self.answers.insert(id.clone(), Answer::Rejected(*digest, said()));
                 }
@@ -220,12 +232,17 @@ impl Outbox {
         touched
     }
 
-    /// A snapshot tells anew what is held.
-    pub fn forget_held(&mut self) {
-        self.held.clear();
+    /// A complete snapshot has been taken in: what it did not name is not held any more. What was
+    /// withheld is held until a confirmed one.
+    pub fn only(&mut self, named: &HashSet<String>) {
+        self.held.retain(|id, _| named.contains(id));
     }
 
-    pub fn retained(&mut self, items: &[RetainedItem]) {
+    /// What of the ids that a page retained, or that were rejected, is held after all.
+    pub fn retained(&mut self, asked: &[String], items: &[RetainedItem]) {
+        for id in asked {
+            self.held.remove(id);
+        }
         for item in items {
             self.held.insert(item.agent_id.clone(), item.digest);
         }

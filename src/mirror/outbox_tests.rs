@@ -181,3 +181,27 @@ fn no_request_is_larger_than_the_registry_reads() {
     assert!(pages.len() >= 4 && pages.iter().all(|page| size(&page.items) < MAX_REQUEST_BYTES));
     assert_eq!(pages.iter().map(|page| page.items.len()).sum::<usize>(), 400);
 }
+
+#[test]
+fn what_a_snapshot_found_held_is_withdrawn_when_its_object_goes_before_its_first_verdict() {
+    let mut outbox = Outbox::new(Instant::now());
+    let a = endpoint("a", "ns.a", 1);
+    outbox.put(&a, MirrorIntent::Retain);
+    let held = RetainedItem { agent_id: "ns.a".into(), digest: Digest([7; 32]) };
+    outbox.retained(&["ns.a".to_owned()], &[held]);
+    assert_eq!(outbox.held().count, 1);
+    outbox.remove(&a.id);
+    assert_eq!(outbox.batch(500).1, ["ns.a"]);
+}
+
+#[test]
+fn a_rejected_item_is_not_said_again_until_it_changes() {
+    let mut outbox = Outbox::new(Instant::now());
+    let a = endpoint("a", "ns.a", 1);
+    outbox.put(&a, says(&a, StatusWord::Ready));
+    answer(&mut outbox, ItemOutcome::Rejected);
+    assert_eq!(outbox.batch(500), (vec![], vec![]));
+    assert!(matches!(outbox.state(&a, "u"), RegistrationState::Rejected(_)));
+    outbox.put(&a, says(&a, StatusWord::Failing));
+    assert_eq!(outbox.batch(500).0.len(), 1);
+}

@@ -16,19 +16,28 @@ pub enum Check {
 }
 
 /// All checks of the process; clones share them.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub struct Health {
-    checks: Arc<Mutex<BTreeMap<&'static str, Check>>>,
+    checks: Arc<Mutex<BTreeMap<String, Check>>>,
+}
+
+impl Default for Health {
+    /// Not ready before the mode that runs says that it has started.
+    fn default() -> Self {
+        let health = Health { checks: Arc::default() };
+        health.set("started", Check::NotReady("starting".to_owned()));
+        health
+    }
 }
 
 impl Health {
     /// Sets a check. The name is what `/readyz` prints.
-    pub fn set(&self, name: &'static str, check: Check) {
-        self.checks.lock().unwrap_or_else(PoisonError::into_inner).insert(name, check);
+    pub fn set(&self, name: &str, check: Check) {
+        self.checks.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned(), check);
     }
 
     /// Every check by name.
-    pub fn all(&self) -> BTreeMap<&'static str, Check> {
+    pub fn all(&self) -> BTreeMap<String, Check> {
         self.checks.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
@@ -42,7 +51,7 @@ impl Health {
         Self::report(&self.all(), |check| !matches!(check, Check::Dead(_)))
     }
 
-    fn report(all: &BTreeMap<&'static str, Check>, good: fn(&Check) -> bool) -> (bool, String) {
+    fn report(all: &BTreeMap<String, Check>, good: fn(&Check) -> bool) -> (bool, String) {
         let mut text = String::new();
         for (name, check) in all {
             let line = match check {
@@ -65,6 +74,9 @@ mod tests {
     #[test]
     fn a_check_that_is_not_ready_is_named_and_does_not_end_the_process() {
         let health = Health::default();
+        assert!(!health.ready().0);
+        health.set("started", Check::Ok);
+        assert!(health.ready().0);
         health.set("store", Check::Ok);
         health.set("watch", Check::NotReady("the CRD is not installed".to_owned()));
         let (ready, text) = health.ready();

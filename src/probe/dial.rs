@@ -25,7 +25,7 @@ pub(super) async fn dial(
             });
         }
     }
-    let mut last = None;
+    let mut first = None;
     for ip in addresses {
         match TcpStream::connect(SocketAddr::new(*ip, port)).await {
             Ok(stream) => {
@@ -33,10 +33,20 @@ pub(super) async fn dial(
                 stream.set_nodelay(true).ok();
                 return Ok(stream);
             }
-            Err(error) => last = Some(connect_failure(&error)),
+            Err(error) => {
+                let failure = connect_failure(&error);
+                // What the target did says more than what we could not do: without IPv6 here, its
+                // second address proves nothing.
+                if !matches!(
+                    (&first, &failure),
+                    (Some(Outcome::Failed(_)), _) | (Some(_), Outcome::NotAsked(_))
+                ) {
+                    first = Some(failure);
+                }
+            }
         }
     }
-    Err(last.unwrap_or_else(|| failed(Reason::DNSNameNotFound, "The name has no address.")))
+    Err(first.unwrap_or_else(|| failed(Reason::DNSNameNotFound, "The name has no address.")))
 }
 
 fn connect_failure(error: &std::io::Error) -> Outcome {

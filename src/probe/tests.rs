@@ -139,6 +139,21 @@ async fn a_closed_port_is_refused_and_a_denied_address_gets_no_packet() {
 }
 
 #[tokio::test]
+async fn a_dead_target_is_not_excused_by_a_second_address_that_we_cannot_reach() {
+    // No route: 255.255.255.255 is not a place to connect to.
+    let unreachable = "255.255.255.255".parse().unwrap();
+    let open = TargetPolicy::new(Profile::Standalone, vec!["0.0.0.0/0".parse().unwrap()], vec![]);
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    drop(listener);
+    let dead = "127.0.0.1".parse().unwrap();
+    for addresses in [[dead, unreachable], [unreachable, dead]] {
+        let outcome = dial::dial(&addresses, port, &open).await.map(drop).unwrap_err();
+        assert_eq!(reason(&outcome), Some(Reason::ConnectionRefused), "{addresses:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_resolver_that_is_away_is_our_fault_and_not_the_targets() {
     let named = Target {
         address: TargetAddress { host: "a.example".into(), port: 80 },

@@ -198,7 +198,7 @@ mod tests {
         assert!(matches!(Access::for_listen(open, None, true), Ok(Access::Anonymous)));
         let error = Access::for_listen(open, None, false).unwrap_err();
         assert_eq!(error.to_string(), "refusing to serve 0.0.0.0:8000 without authentication");
-        assert!(error.hint().contains("--token-file"));
+        assert!(error.hint().contains("--auth-token-file"));
     }
 
     #[test]

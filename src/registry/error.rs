@@ -119,7 +119,7 @@ impl Error {
             Error::Migrate { .. } => "restore a backup, or report this with the cause above",
             Error::Listen { .. } => "choose another port, or stop the program that has this one",
             Error::OpenToEveryone { .. } => {
-                "give --token-file FILE, listen on 127.0.0.1, or accept the risk with \
+                "give --auth-token-file FILE, listen on 127.0.0.1, or accept the risk with \
                  --insecure-anonymous"
             }
             Error::TokenFile { .. } => "the file has one token per line; # starts a comment",

@@ -44,6 +44,8 @@ pub struct Settings {
     pub manifests: PathBuf,
     /// The SQLite file.
     pub database: PathBuf,
+    /// `--class`: the others are left alone.
+    pub class: String,
     /// The operator's part, read at each look.
     pub rules: Box<dyn Fn() -> Rules + Send + Sync>,
     /// How the orchestrator shows itself in the registry (the id is filled in from the database).
@@ -65,8 +67,9 @@ pub async fn run(
     health: Health,
     shutdown: CancellationToken,
 ) -> Result<(), Error> {
-    let directory = |source| Error::Directory { path: settings.manifests.clone(), source };
-    let read = manifests::read(&settings.manifests).map_err(directory)?;
+    let unreadable = |source| Error::Directory { path: settings.manifests.clone(), source };
+    let mut read = manifests::read(&settings.manifests).map_err(unreadable)?;
+    read.endpoints.retain(|_, object| object.spec.class_name == settings.class);
     let store = Store::open(&settings.database).await?;
     let source = store.begin().await?;
     for error in &read.errors {
@@ -77,8 +80,13 @@ pub async fn run(
         database = %settings.database.display(), "standalone mode"
     );
     let names: HashSet<EndpointId> = read.endpoints.keys().cloned().collect();
-    store.keep_only(&names).await?;
+    // A file that cannot be read is no word that its endpoints are gone.
+    let complete = read.errors.is_empty();
+    if complete {
+        store.keep_only(&names).await?;
+    }
     let mut declared = declare(&store, read.endpoints).await?;
+    health.set("started", Check::Ok);
     health.set(
         "manifests",
         if read.errors.is_empty() {
@@ -90,10 +98,17 @@ pub async fn run(
 
     let changes = engine.changes();
     let hints = changes.clone();
+    let (directory, class) = (settings.manifests.clone(), settings.class.clone());
     let surroundings = Surroundings {
         relist: Arc::new(move || {
-            let names = names.clone();
-            async move { Some(names) }.boxed()
+            let (directory, class) = (directory.clone(), class.clone());
+            async move {
+                let read =
+                    tokio::task::spawn_blocking(move || manifests::read(&directory)).await.ok()?.ok()?;
+                let ours = read.endpoints.into_iter().filter(|(_, object)| object.spec.class_name == class);
+                read.errors.is_empty().then(|| ours.map(|(id, _)| id).collect())
+            }
+            .boxed()
         }),
         hint: Arc::new(move |id| hints.push(id)),
         may_write: Arc::new(|| true),
@@ -111,7 +126,7 @@ pub async fn run(
                     failed.insert(id);
                 }
             }
-            if !std::mem::replace(&mut opened, true) {
+            if complete && !std::mem::replace(&mut opened, true) {
                 mirror.open();
             }
             due = tokio::select! {

@@ -104,6 +104,25 @@ async fn a_second_replica_takes_over_in_time_and_the_late_writes_of_the_first_ar
     first.process.cont();
     let status = first.process.wait_exit(Duration::from_secs(20)).await;
     assert_eq!(status.code(), Some(1), "{}", first.process.logs());
+    // A third one takes over from one that is killed.
+    let third = bed.orchestrator(&bed.kubeconfig(None).await, &registry.url(), &[]);
+    eventually(SOON, "the third is ready", async || third.ready().await.0 == 200).await;
+    let holder = bed.holder().await;
+    let killed = Instant::now();
+    second.process.kill();
+    eventually(SOON, "the third one holds the Lease", async || {
+        let now = bed.holder().await;
+        now != holder && !now.is_empty()
+    })
+    .await;
+    let took = killed.elapsed();
+    println!("taken over {:.1} s after the second was killed (bound: 15 s + 2 s)", took.as_secs_f64());
+    assert!(took <= Duration::from_secs(17), "{took:?}");
+    let probes = agent.requests();
+    eventually(SOON, "it probes", async || agent.requests() >= probes + 3).await;
+    let kept = bed.endpoint("default", "late").await;
+    assert_eq!(kept["status"], after["status"], "a takeover moves nothing");
+
     let forbidden =
         bed.plane.audit().into_iter().filter(|e| e.code() == 403 && e.user().contains(NAMESPACE)).count();
     assert_eq!(forbidden, 0);

@@ -161,7 +161,7 @@ async fn an_endpoint_lives_from_apply_to_delete_and_no_restart_moves_a_condition
         &json!({"serviceRef": {"name": "scout", "port": "http"}, "probe": {"periodSeconds": 5}}),
     );
     bed.apply(&without).await;
-    bed.wait("scout", "Accepted=False", 10).await;
+    bed.wait("scout", "Accepted=False", 15).await;
     assert_eq!(condition(&bed.endpoint("default", "scout").await, "Accepted"), "False/ServiceNotFound");
     bed.apply_file("deploy/samples/cluster/scout.yaml").await;
     bed.wait("scout", "Ready", 10).await;

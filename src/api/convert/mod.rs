@@ -3,5 +3,5 @@
 mod spec;
 mod status;
 
-pub use spec::{AgentIds, Facts, Naming, Rules, ServiceFacts, endpoint, undecodable};
+pub use spec::{AgentIds, Facts, Naming, Rules, ServiceFacts, asks_for_foreign_id, endpoint, undecodable};
 pub use status::{from_object, to_object};

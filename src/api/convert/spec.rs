@@ -84,9 +84,11 @@ pub fn endpoint(object: &AgentEndpoint, rules: &Rules, facts: &Facts) -> Endpoin
         Ok(targets) => (targets, None),
         Err(refusal) => (Vec::new(), Some(refusal)),
     };
+    let foreign = agent_id_refusal(spec, &id, rules, facts);
+    let claims = foreign.is_none();
     let refusal = denied_literal(&targets, &rules.policy)
         .or_else(|| period_refusal(spec, &rules.defaults))
-        .or_else(|| agent_id_refusal(spec, &id, rules, facts))
+        .or(foreign)
         .or_else(|| unsupported(spec))
         .or(service_refusal);
     Endpoint {
@@ -96,7 +98,8 @@ pub fn endpoint(object: &AgentEndpoint, rules: &Rules, facts: &Facts) -> Endpoin
         targets,
         probe,
         min_ready: min_ready(&spec.min_ready),
-        registration: registration(spec, &id),
+        // Whoever may not have an id does not claim it either.
+        registration: Registration { mirror: claims && mirrors(spec), ..registration(spec, &id) },
         agent_id,
         suspended: spec.suspend,
         refusal,
@@ -208,10 +211,14 @@ fn min_ready(value: &IntOrString) -> MinReady {
     }
 }
 
+fn mirrors(spec: &AgentEndpointSpec) -> bool {
+    spec.registration.policy == RegistrationPolicy::Mirror
+}
+
 fn registration(spec: &AgentEndpointSpec, id: &EndpointId) -> Registration {
     let registration = &spec.registration;
     Registration {
-        mirror: registration.policy == RegistrationPolicy::Mirror,
+        mirror: mirrors(spec),
         agent_name: registration.agent_name.clone().unwrap_or_else(|| id.name.clone()),
         url: registration.url.clone(),
         ttl_seconds: u32::try_from(registration.ttl_seconds).unwrap_or(60).clamp(15, 3600),
@@ -320,6 +327,12 @@ fn period_refusal(spec: &AgentEndpointSpec, defaults: &ProbeDefaults) -> Option<
         let what = format!("periodSeconds must be at least {least} here (--min-period-seconds).");
         refusal(Reason::PeriodNotPermitted, &what)
     })
+}
+
+/// Does the object ask for an id that only the Namespace's word can give it?
+pub fn asks_for_foreign_id(object: &AgentEndpoint, rules: &Rules) -> bool {
+    let nothing = Facts { service: ServiceFacts::Missing, allowed_agent_ids: Vec::new() };
+    agent_id_refusal(&object.spec, &id_of(&object.metadata), rules, &nothing).is_some()
 }
 
 fn agent_id_refusal(

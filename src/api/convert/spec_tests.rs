@@ -109,6 +109,20 @@ fn each_refusal_has_its_reason_and_only_a_denied_literal_is_hopeless() {
 }
 
 #[test]
+fn an_object_that_may_not_have_an_id_does_not_claim_it_whatever_else_is_wrong_with_it() {
+    for host in ["10.0.0.1", "127.0.0.1"] {
+        let endpoint =
+            convert(&json!({"targets": [{"host": host, "port": 80}], "agentID": "team-b.research"}));
+        assert!(endpoint.refusal.is_some() && !endpoint.registration.mirror, "{host}");
+    }
+    assert!(
+        convert(&json!({"targets": [{"host": "10.0.0.1", "port": 80}], "agentID": "shared.x"}))
+            .registration
+            .mirror
+    );
+}
+
+#[test]
 fn an_object_that_cannot_be_read_is_not_accepted_and_says_why() {
     let metadata = ObjectMeta { name: Some("x".into()), ..ObjectMeta::default() };
     let refusal = undecodable(&metadata, "missing field `host`", &rules().defaults).refusal.unwrap();

@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
+use std::str::FromStr;
 
 use clap::ValueEnum;
 use ipnet::IpNet;
@@ -26,6 +27,28 @@ pub enum AgentIdPolicy {
     Namespace,
     /// Any.
     Any,
+}
+
+/// A comma-separated list; an empty text is an empty list, as an empty environment variable is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct List<T>(Vec<T>);
+
+impl<T: FromStr> FromStr for List<T> {
+    type Err = T::Err;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        text.split(',')
+            .map(str::trim)
+            .filter(|item| !item.is_empty())
+            .map(str::parse)
+            .collect::<Result<_, _>>()
+            .map(List)
+    }
+}
+
+/// All items of a flag that may be given several times.
+pub fn all<T: Clone>(lists: &[List<T>]) -> Vec<T> {
+    lists.iter().flat_map(|list| list.0.iter().cloned()).collect()
 }
 
 /// How the orchestrator runs.
@@ -86,14 +109,8 @@ pub struct StartArgs {
     #[arg(long, help_heading = "Cluster")]
     pub context: Option<String>,
     /// Namespaces to watch, comma-separated; all when absent.
-    #[arg(
-        long,
-        value_delimiter = ',',
-        env = "WATCH_NAMESPACES",
-        value_name = "NAMESPACES",
-        help_heading = "Cluster"
-    )]
-    pub watch_namespaces: Vec<String>,
+    #[arg(long, env = "WATCH_NAMESPACES", value_name = "NAMESPACES", help_heading = "Cluster")]
+    pub watch_namespaces: Vec<List<String>>,
     /// Serves only objects with this className; without it only those without one.
     #[arg(
         long,
@@ -116,15 +133,15 @@ pub struct StartArgs {
     #[arg(long, default_value = "cluster.local", help_heading = "Cluster")]
     pub cluster_domain: String,
     /// DNS servers (`IP:PORT`, comma-separated) where the system's are not the cluster's.
-    #[arg(long, value_delimiter = ',', value_name = "SERVERS", help_heading = "Cluster")]
-    pub dns_server: Vec<SocketAddr>,
+    #[arg(long, value_name = "SERVERS", help_heading = "Cluster")]
+    pub dns_server: Vec<List<SocketAddr>>,
 
     /// Networks that may be probed beside the permitted ones, comma-separated.
-    #[arg(long, value_delimiter = ',', value_name = "CIDR", env = "ALLOW_TARGETS", help_heading = "Probing")]
-    pub allow_targets: Vec<IpNet>,
+    #[arg(long, value_name = "CIDR", env = "ALLOW_TARGETS", help_heading = "Probing")]
+    pub allow_targets: Vec<List<IpNet>>,
     /// Networks that may not be probed, whatever else allows them, comma-separated.
-    #[arg(long, value_delimiter = ',', value_name = "CIDR", env = "DENY_TARGETS", help_heading = "Probing")]
-    pub deny_targets: Vec<IpNet>,
+    #[arg(long, value_name = "CIDR", env = "DENY_TARGETS", help_heading = "Probing")]
+    pub deny_targets: Vec<List<IpNet>>,
     /// `periodSeconds` where an object says nothing.
     #[arg(long, default_value_t = 10, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=3600), help_heading = "Probing")]
     pub default_period_seconds: u32,

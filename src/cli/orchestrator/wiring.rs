@@ -1,8 +1,9 @@
 //! What both modes are made of: resolver, policy, engine, mirror, and the port with health and metrics.
 
+use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 use ipnet::IpNet;
@@ -10,7 +11,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use super::Chosen;
-use super::args::{AgentIdPolicy, StartArgs};
+use super::args::{AgentIdPolicy, StartArgs, all};
 use crate::api::convert::{AgentIds, Naming, Rules};
 use crate::cli::{CliError, Code};
 use crate::domain::TargetPolicy;
@@ -36,6 +37,8 @@ pub struct Wiring {
     /// Hosts and ports of our own: the API server and the registry.
     peers: Vec<(String, u16)>,
     listens: (IpAddr, u16),
+    /// The last addresses of each peer.
+    peer_addresses: Arc<Mutex<HashMap<String, Vec<IpAddr>>>>,
 }
 
 impl Wiring {
@@ -50,13 +53,13 @@ impl Wiring {
             peers.push(cluster.server.clone());
         }
         let settings =
-            ResolverSettings { servers: args.dns_server.clone(), hosts_file: profile == Profile::Standalone };
+            ResolverSettings { servers: all(&args.dns_server), hosts_file: profile == Profile::Standalone };
         let resolver = Resolver::new(&settings).map_err(|cause| {
             CliError::new(Code::Failed, "cannot set up the DNS resolver")
                 .cause(cause)
                 .hint("name a server with --dns-server IP:53")
         })?;
-        let base = TargetPolicy::new(profile, args.allow_targets.clone(), args.deny_targets.clone());
+        let base = TargetPolicy::new(profile, all(&args.allow_targets), all(&args.deny_targets));
         let policy: SharedPolicy = Arc::new(RwLock::new(Arc::new(base.clone())));
         let prober = Prober::new(resolver.clone(), Arc::clone(&policy));
         let limits = Limits {
@@ -76,6 +79,7 @@ impl Wiring {
             base,
             peers,
             listens: (args.host, args.port),
+            peer_addresses: Arc::default(),
         })
     }
 
@@ -114,15 +118,9 @@ impl Wiring {
     pub async fn refresh_own_addresses(&self) {
         let mut own: Vec<(IpNet, u16)> = Vec::new();
         for (host, port) in &self.peers {
-            let addresses: Vec<IpAddr> = match host.trim_matches(['[', ']']).parse() {
-                Ok(ip) => vec![ip],
-                Err(_) if host == "localhost" => loopback().to_vec(),
-                Err(_) => {
-                    let looked_up = self.resolver.own_addresses(host);
-                    tokio::time::timeout(Duration::from_secs(5), looked_up).await.unwrap_or_default()
-                }
-            };
-            own.extend(addresses.into_iter().map(|ip| (IpNet::from(ip), *port)));
+            for ip in self.addresses_of(host, *port).await {
+                own.push((IpNet::from(ip), *port));
+            }
         }
         let (host, port) = self.listens;
         if host.is_unspecified() {
@@ -136,15 +134,39 @@ impl Wiring {
         *self.policy.write().unwrap_or_else(PoisonError::into_inner) = policy;
     }
 
+    /// The addresses of one of our peers: as the probes' resolver and as the system's own sees it
+    /// (which has a search list, and is what our clients use). No answer leaves the last one in force.
+    async fn addresses_of(&self, host: &str, port: u16) -> Vec<IpAddr> {
+        let host = host.trim_matches(['[', ']']);
+        if let Ok(ip) = host.parse() {
+            return vec![ip];
+        }
+        let five = Duration::from_secs(5);
+        let mut found =
+            tokio::time::timeout(five, self.resolver.own_addresses(host)).await.unwrap_or_default();
+        if let Ok(Ok(system)) = tokio::time::timeout(five, tokio::net::lookup_host((host, port))).await {
+            found.extend(system.map(|address| address.ip()));
+        }
+        if host == "localhost" {
+            found.extend(loopback());
+        }
+        let mut last = self.peer_addresses.lock().unwrap_or_else(PoisonError::into_inner);
+        let last = last.entry(host.to_owned()).or_default();
+        if !found.is_empty() {
+            *last = found;
+        }
+        last.clone()
+    }
+
     /// Keeps them up to date; a cluster's Service may move.
     pub async fn keep_own_addresses(&self, stop: CancellationToken) {
         loop {
-            self.refresh_own_addresses().await;
             tokio::select! {
                 // Whoever waits for us is ended by the same token.
                 () = stop.cancelled() => std::future::pending().await,
                 () = tokio::time::sleep(OWN_EVERY) => {}
             }
+            self.refresh_own_addresses().await;
         }
     }
 }
@@ -171,11 +193,12 @@ fn client(args: &StartArgs) -> Result<Option<Client>, CliError> {
 
 fn numbers(engine: &Engine) -> Vec<Number> {
     type Get = fn(&Counters) -> &AtomicU64;
-    let counters: [(&'static str, &'static str, Get); 5] = [
+    let counters: [(&'static str, &'static str, Get); 6] = [
         ("probes_started", "Probes begun", |c| &c.started),
         ("probes_finished", "Probes that ended by themselves", |c| &c.finished),
         ("probe_slots_missed", "Slots in which no probe could start", |c| &c.missed_slots),
         ("probes_outdated", "Outcomes that came after their target was edited or removed", |c| &c.outdated),
+        ("probes_not_asked", "Probes that our side could not make", |c| &c.not_asked),
         ("probe_panics", "Probes that panicked (a bug)", |c| &c.panics),
     ];
     let mut numbers: Vec<Number> = counters

@@ -117,5 +117,14 @@ async fn reap(connection: &mut SqliteConnection, expired_before: i64) -> Result<
     for (scope, source, digest) in &contributions {
         take_from(connection, scope, source, parse_digest(digest)?).await?;
     }
+    // A source that says nothing any more; a stamp is worth nothing without what it guarded.
+    sqlx::query(
+        "DELETE FROM sources WHERE (scope, source) IN (SELECT s.scope, s.source FROM sources s \
+         WHERE s.held = 0 AND s.renewed_at <= $1 LIMIT $2)",
+    )
+    .bind(expired_before)
+    .bind(BATCH)
+    .execute(&mut *connection)
+    .await?;
     Ok(Reaped { agents, contributions: contributions.len() as u64, orchestrators })
 }

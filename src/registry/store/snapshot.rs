@@ -5,7 +5,9 @@ use sqlx::SqliteConnection;
 use super::contributions::{Submitted, retain, upsert};
 use super::sources::{Refusal, Snapshot, Source, count, parse_digest};
 use super::{Store, StoreError};
-use crate::domain::record::{Holdings, RetainedItem, SnapshotResponse, Stamp, withdrawal_needs_confirmation};
+use crate::domain::record::{
+    Holdings, ItemOutcome, RetainedItem, SnapshotResponse, Stamp, withdrawal_needs_confirmation,
+};
 
 /// One page, its items checked one by one.
 #[derive(Clone, Debug)]
@@ -98,7 +100,9 @@ async fn apply(
         results.push(upsert(connection, &mut source, submitted, now).await?);
     }
     let mut retained = Vec::with_capacity(page.retained.len());
-    for agent_id in page.retained {
+    // A rejected item leaves what is held as it is, and its source has to know that it is.
+    let rejected = results.iter().filter(|r| r.outcome == ItemOutcome::Rejected).map(|r| r.agent_id.clone());
+    for agent_id in page.retained.into_iter().chain(rejected.collect::<Vec<_>>()) {
         if let Some(digest) = retain(connection, &source, &agent_id).await? {
             retained.push(RetainedItem { agent_id, digest });
         }
