@@ -1,7 +1,19 @@
 //! Transitions between two statuses, in the words of an Event.
 
-use super::plan::Notice;
 use super::{ConditionStatus, ConditionType, Reason, Status};
+
+/// Something that people should hear of once: an Event, or a log line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Notice {
+    /// A warning, not only news.
+    pub warning: bool,
+    /// CamelCase, closed set (`docs/reference/conditions.md`).
+    pub reason: &'static str,
+    /// What was done when it was noticed.
+    pub action: &'static str,
+    /// A sentence.
+    pub note: String,
+}
 
 /// What people should hear of, going from `old` to `new`. Nothing when nothing turned.
 pub fn between(old: Option<&Status>, new: &Status) -> Vec<Notice> {

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use super::condition::{Finding, date, transition_time};
 use super::endpoint::Endpoint;
 use super::machine::{TargetState, Tri};
+use super::notices::Notice;
 use super::record::{ContributedAddress, Contribution, EndpointReference};
 use super::status::{Status, TargetStatus};
 use super::{Condition, ConditionStatus, ConditionType, Reason, StatusWord};
@@ -25,19 +26,6 @@ pub enum RegistrationState {
     Rejected(String),
     /// Another orchestrator or object owns the id.
     OwnedByAnother(String),
-}
-
-/// Something that people should hear of once: an Event, or a log line.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Notice {
-    /// A warning, not only news.
-    pub warning: bool,
-    /// CamelCase, closed set (`docs/reference/conditions.md`).
-    pub reason: &'static str,
-    /// What was done when it was noticed.
-    pub action: &'static str,
-    /// A sentence.
-    pub note: String,
 }
 
 /// What the registry should hold of an endpoint.

@@ -69,10 +69,11 @@ impl Wiring {
         };
         let engine = Engine::new(Arc::new(prober), limits);
         let shown = Shown { health: crate::ops::health::Health::default(), metrics: Arc::default() };
-        shown.metrics.add(numbers(&engine));
+        let mirror = Mirror::new(client);
+        shown.metrics.add(numbers(&engine, &mirror));
         Ok(Wiring {
             engine,
-            mirror: Mirror::new(client),
+            mirror,
             shown,
             resolver,
             policy,
@@ -191,7 +192,7 @@ fn client(args: &StartArgs) -> Result<Option<Client>, CliError> {
     })
 }
 
-fn numbers(engine: &Engine) -> Vec<Number> {
+fn numbers(engine: &Engine, mirror: &Mirror) -> Vec<Number> {
     type Get = fn(&Counters) -> &AtomicU64;
     let counters: [(&'static str, &'static str, Get); 6] = [
         ("probes_started", "Probes begun", |c| &c.started),
@@ -214,5 +215,8 @@ fn numbers(engine: &Engine) -> Vec<Number> {
         |name, help, read: Box<dyn Fn() -> u64 + Send + Sync>| Number { name, help, counter: false, read };
     numbers.push(gauge("targets", "Targets that are probed", Box::new(move || targets.load().0 as u64)));
     numbers.push(gauge("probes_in_flight", "Probes in flight", Box::new(move || flying.load().1 as u64)));
+    let mirror = mirror.clone();
+    let reachable = Box::new(move || u64::from(mirror.reachable() == Some(true)));
+    numbers.push(gauge("registry_reachable", "Whether the registry answered the last call", reachable));
     numbers
 }
