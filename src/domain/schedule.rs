@@ -24,6 +24,12 @@ pub fn next_slot(now: Duration, phase: Duration, period: Duration) -> Duration {
     phase + Duration::from_millis(offset)
 }
 
+/// The phase of the grid on which `due` lies.
+pub fn modulo(due: Duration, period: Duration) -> Duration {
+    let rest = due.as_millis() % period.as_millis().max(1);
+    Duration::from_millis(u64::try_from(rest).unwrap_or_default())
+}
+
 /// How many whole slots lie between two due times of the same grid, both excluded.
 pub fn missed(previous: Duration, next: Duration, period: Duration) -> u64 {
     let steps = next.saturating_sub(previous).as_millis() / period.as_millis().max(1);
@@ -47,6 +53,7 @@ mod tests {
             prop_assert_eq!((slot - phase).as_millis() % period.as_millis(), 0);
             let following = next_slot(slot, phase, period);
             prop_assert_eq!(following, slot + period);
+            prop_assert_eq!(modulo(following, period), phase);
             prop_assert_eq!(missed(slot, following, period), 0);
             prop_assert_eq!(missed(slot, following + 2 * period, period), 2);
         }

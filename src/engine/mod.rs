@@ -34,7 +34,7 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Limits { in_flight: 1024, per_host: 16, prompt_per_second: 50 }
+        Limits { in_flight: 1024, per_host: 16, prompt_per_second: 40 }
     }
 }
 

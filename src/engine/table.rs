@@ -11,8 +11,11 @@ use tokio_util::time::{DelayQueue, delay_queue};
 
 use super::Limits;
 use crate::domain::endpoint::Lookup;
-use crate::domain::schedule::{missed, next_slot, phase};
+use crate::domain::schedule::{missed, modulo, next_slot, phase};
 use crate::domain::{Endpoint, EndpointId, Machine, Outcome, ProbeSpec, Target, TargetAddress, TargetState};
+
+/// The part of a period over which first probes are spread.
+const FIRST_SPREAD: f64 = 0.92;
 
 /// One incarnation of a target: an edit makes a new one, so an outcome of the old is told apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -158,6 +161,13 @@ impl Table {
             let since = now.duration_since(self.origin);
             let mut due = next_slot(since, entry.phase, entry.spec.period);
             if !entry.machine.state().has_verdict() {
+                // Counted from now and over a little less than a period: with what a start takes,
+                // each target has been asked within one period of it. That is its phase from now on.
+                let soon = since + entry.phase.mul_f64(FIRST_SPREAD);
+                if soon < due {
+                    due = soon;
+                    entry.phase = modulo(soon, entry.spec.period);
+                }
                 let slot = self.prompt.max(now);
                 let wait = slot.duration_since(now);
                 if since + wait < due {

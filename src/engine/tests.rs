@@ -136,7 +136,7 @@ async fn many_new_targets_with_long_periods_do_not_wait_for_their_own_slots() {
     for n in 0..200 {
         engine.upsert(&endpoint(&format!("e{n}"), &[&format!("h{n}")], 3600), |_| None);
     }
-    pass(5).await;
+    pass(6).await;
     assert_eq!(script.begun.lock().unwrap().len(), 200);
 }
 
