@@ -178,19 +178,27 @@ pub fn date(
 /// The longest message, in characters.
 pub const MAX_MESSAGE: usize = 512;
 
+/// The longest message of one target, in characters: with 32 of them the status stays below 12 kB.
+pub const MAX_TARGET_MESSAGE: usize = 120;
+
 /// Bounds a message and makes characters visible that would act on a terminal or turn text around.
 pub fn cut(message: String) -> String {
+    cut_to(message, MAX_MESSAGE)
+}
+
+/// The same with another bound.
+pub fn cut_to(message: String, most: usize) -> String {
     let harmless = |c: char| {
         let bidi = matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200e}' | '\u{200f}');
         !(c.is_control() || bidi)
     };
-    if message.len() <= MAX_MESSAGE && message.chars().all(harmless) {
+    if message.len() <= most && message.chars().all(harmless) {
         return message;
     }
     let mut text: String =
-        message.chars().map(|c| if harmless(c) { c } else { '\u{fffd}' }).take(MAX_MESSAGE + 1).collect();
-    if text.chars().count() > MAX_MESSAGE {
-        text = text.chars().take(MAX_MESSAGE - 1).collect();
+        message.chars().map(|c| if harmless(c) { c } else { '\u{fffd}' }).take(most + 1).collect();
+    if text.chars().count() > most {
+        text = text.chars().take(most - 1).collect();
         text.push('…');
     }
     text

@@ -1,5 +1,6 @@
 //! Hysteresis: from the outcomes of one target to its state.
 
+use super::condition::{MAX_TARGET_MESSAGE, cut_to};
 use super::{Failure, Outcome, Reason, StatusWord};
 use std::time::Duration;
 
@@ -157,6 +158,17 @@ fn turn(tri: &mut Tri, streaks: &mut Streaks, seen: Result<(), &Failure>, thresh
     }
 }
 
+/// What is kept of a message is what the status shows of it, so that both are equal after a restart.
+fn bounded(mut outcome: Outcome) -> Outcome {
+    if let Outcome::Failed(Failure { message, .. })
+    | Outcome::NotAsked(Failure { message, .. })
+    | Outcome::Denied { message } = &mut outcome
+    {
+        *message = cut_to(std::mem::take(message), MAX_TARGET_MESSAGE);
+    }
+    outcome
+}
+
 /// A target's state with the streaks behind it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Machine {
@@ -196,6 +208,7 @@ impl Machine {
     /// Takes one outcome in. Answers whether anything changed that others see. The first outcome of
     /// an unknown target decides; a known state needs the thresholds to move.
     pub fn step(&mut self, outcome: &Outcome, thresholds: Thresholds, slow_above: Duration) -> bool {
+        let outcome = &bounded(outcome.clone());
         let before = self.state.clone();
         match outcome {
             Outcome::NotAsked(failure) => self.not_asked(failure, thresholds),

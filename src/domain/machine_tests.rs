@@ -63,6 +63,13 @@ fn a_failing_target_with_ever_new_words_does_not_change() {
 }
 
 #[test]
+fn a_message_is_bounded_where_it_is_kept() {
+    let long = Failure { reason: Reason::UnexpectedStatus, message: "é".repeat(1000) };
+    let machine = run(&[Outcome::Failed(long)], THREE_ONE);
+    assert_eq!(machine.state().summary().2.chars().count(), MAX_TARGET_MESSAGE);
+}
+
+#[test]
 fn one_refused_connection_among_bad_answers_does_not_make_it_unreachable() {
     let bad = failed(Reason::UnexpectedStatus);
     let refused = failed(Reason::ConnectionRefused);

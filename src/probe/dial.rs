@@ -19,8 +19,7 @@ pub(super) async fn dial(
         if let Err(why) = policy.check(*ip, port) {
             return Err(Outcome::Denied {
                 message: format!(
-                    "The target resolves to an address that may not be probed ({why}): \
-                     change the target, or ask the operator for --allow-targets."
+                    "Resolves to an address that may not be probed ({why}): change it, or ask for --allow-targets."
                 ),
             });
         }

@@ -99,7 +99,7 @@ async fn judge(
 ) -> Result<(), Failure> {
     let status = response.status();
     // A query may hold what is not for everybody's eyes.
-    let path = question.path.split('?').next().unwrap_or_default();
+    let path: String = question.path.split('?').next().unwrap_or_default().chars().take(48).collect();
     let asked = format!("{} {path}", question.method.as_str());
     if !question.expected_statuses.contains(&status.as_u16()) {
         return unexpected(status, &asked, question, authentication);
@@ -125,10 +125,7 @@ async fn judge(
     } else {
         Err(failure(
             Reason::UnexpectedBody,
-            format!(
-                "{asked} answered with a JSON status that does not mean well; these do: {}.",
-                WELL.join(", ")
-            ),
+            format!("{asked} answered with a JSON status other than {}.", WELL.join(", ")),
         ))
     }
 }
@@ -151,9 +148,7 @@ fn unexpected(
         403 => Err(failure(Reason::CredentialsRejected, format!("{asked} is forbidden to us (403)."))),
         300..=399 => Err(failure(
             Reason::RedirectNotFollowed,
-            format!(
-                "{asked} answered with a redirect ({code}), which is not followed: probe where it leads."
-            ),
+            format!("{asked} answered with a redirect ({code}), not followed: probe where it leads."),
         )),
         _ => {
             let expected: Vec<String> = question.expected_statuses.iter().map(u16::to_string).collect();

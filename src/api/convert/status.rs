@@ -96,3 +96,57 @@ fn word_from_api(word: ApiWord) -> StatusWord {
         ApiWord::Paused => StatusWord::Paused,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::condition::{MAX_MESSAGE, MAX_TARGET_MESSAGE};
+    use jiff::Timestamp;
+
+    fn full() -> Status {
+        let time = Timestamp::from_second(1_700_000_000).unwrap();
+        let condition = |kind| Condition {
+            kind,
+            status: ConditionStatus::False,
+            reason: Reason::ProbeInfrastructureSuspect,
+            message: "m".repeat(MAX_TARGET_MESSAGE + 40),
+            last_transition_time: time,
+            observed_generation: 7,
+        };
+        let target = |n: u16| TargetStatus {
+            host: format!("{n:040}"),
+            port: n + 1,
+            status: StatusWord::Failing,
+            reason: Reason::ConnectionRefused,
+            message: "m".repeat(MAX_TARGET_MESSAGE),
+            last_transition_time: time,
+        };
+        Status {
+            conditions: ConditionType::ALL.map(condition).into(),
+            observed_generation: 7,
+            protocol: "http".to_owned(),
+            ready_targets: 0,
+            total_targets: 32,
+            ready_summary: "0/32".to_owned(),
+            targets: (0..32).map(target).collect(),
+        }
+    }
+
+    #[test]
+    fn a_status_reads_back_as_itself_and_the_largest_is_bounded() {
+        let object = to_object(&full());
+        assert_eq!(from_object(&object), full());
+        let size = serde_json::to_string(&object).unwrap().len();
+        assert!(size < 12_000 && MAX_MESSAGE <= 512, "{size}");
+    }
+
+    #[test]
+    fn conditions_of_others_are_left_out_and_the_order_does_not_matter() {
+        let mut object = to_object(&full());
+        let mut foreign = object.conditions[0].clone();
+        foreign.type_ = "Theirs".to_owned();
+        object.conditions.insert(0, foreign);
+        object.conditions.reverse();
+        assert_eq!(from_object(&object), full());
+    }
+}

@@ -24,14 +24,17 @@ pub struct Probe {
     pub tcp: Option<TcpProbe>,
 
     /// Asks the gRPC health service, grpc.health.v1. At most one of `http`, `tcp`, `grpc`, `a2a` and `mcp` is set.
+    /// Has no effect in this release yet: such an object is not accepted (`NotSupported`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub grpc: Option<GrpcProbe>,
 
     /// Reads the agent card of the A2A protocol. At most one of `http`, `tcp`, `grpc`, `a2a` and `mcp` is set.
+    /// Has no effect in this release yet: such an object is not accepted (`NotSupported`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub a2a: Option<A2aProbe>,
 
     /// Speaks the Model Context Protocol over HTTP. At most one of `http`, `tcp`, `grpc`, `a2a` and `mcp` is set.
+    /// Has no effect in this release yet: such an object is not accepted (`NotSupported`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mcp: Option<McpProbe>,
 
@@ -73,11 +76,13 @@ pub struct Probe {
 
     /// Present means TLS, with every kind of probe. `{}` is TLS with the orchestrator's certificate authorities and the
     /// target's host as the expected name. Absent means no TLS.
+    /// Has no effect in this release yet: such an object is not accepted (`NotSupported`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tls: Option<Tls>,
 
     /// A credential that is sent with every probe. Needs `tls` with full verification, and a Secret that opts in and
     /// names the hosts that may see it. Not with `tcp`. Absent means none.
+    /// Has no effect in this release yet: such an object is not accepted (`NotSupported`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub credentials_ref: Option<CredentialsRef>,
 }
@@ -144,7 +149,7 @@ pub struct HttpProbe {
     pub headers: Vec<HttpHeader>,
 
     /// `Close` opens a connection for each probe, so that each also checks that one can be opened; `Reuse` keeps it.
-    /// Absent means `Close`.
+    /// Absent means `Close`. `Reuse` has no effect in this release yet: such an object is not accepted (`NotSupported`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "formats::of::<Connection>")]
     pub connection: Option<Connection>,

@@ -48,8 +48,7 @@ pub struct AgentEndpointSpec {
     pub service_ref: Option<ServiceRef>,
 
     /// How a target is checked. Absent means an HTTP request with the orchestrator's defaults.
-    /// No field of `probe` has a default in the schema: what is absent follows the orchestrator, and
-    /// `configurable-agents orchestrator status NAME --explain` prints the values in effect.
+    /// No field of `probe` has a default in the schema: what is absent follows the orchestrator's `--default-...` flags.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub probe: Option<Probe>,
 
@@ -147,7 +146,8 @@ pub struct ServiceRef {
     pub port: IntOrString,
 
     /// `Service` checks the Service as one target, `Endpoints` every ready or unready endpoint behind it as a target
-    /// of its own. Default `Service`.
+    /// of its own. Default `Service`. `Endpoints` has no effect in this release yet: such an object is not accepted
+    /// (`NotSupported`).
     #[serde(default)]
     pub expand: Expand,
 }
