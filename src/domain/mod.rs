@@ -7,6 +7,8 @@ pub mod address;
 pub mod condition;
 pub mod defaults;
 pub mod endpoint;
+#[cfg(test)]
+pub mod fixtures;
 pub mod machine;
 mod notices;
 pub mod outcome;

@@ -1,12 +1,10 @@
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::*;
-use crate::domain::endpoint::{
-    EndpointId, Lookup, MinReady, OnAuthenticationRequired, ProbeSpec, Protocol, Refusal, Registration,
-    Target, TargetAddress,
-};
-use crate::domain::machine::{Machine, Thresholds};
+use crate::domain::Thresholds;
+use crate::domain::endpoint::{MinReady, Refusal};
+use crate::domain::fixtures;
+use crate::domain::machine::Machine;
 use crate::domain::outcome::{Failure, Outcome};
 use proptest::prelude::*;
 
@@ -15,37 +13,9 @@ fn at(second: i64) -> Timestamp {
 }
 
 fn endpoint(targets: usize, min_ready: MinReady) -> Endpoint {
-    let target = |i: usize| {
-        let host = format!("10.0.0.{}", i + 1);
-        Target { lookup: Lookup::Literal(host.parse().unwrap()), address: TargetAddress { host, port: 80 } }
-    };
-    Endpoint {
-        id: EndpointId::new("team-a", "research"),
-        uid: "u".to_owned(),
-        generation: 1,
-        created: Timestamp::from_second(1000).unwrap(),
-        targets: (0..targets).map(target).collect(),
-        probe: ProbeSpec {
-            protocol: Protocol::Tcp,
-            period: Duration::from_secs(10),
-            timeout: Duration::from_secs(3),
-            thresholds: Thresholds { failure: 3, success: 1 },
-            latency_threshold: Duration::from_secs(1),
-            on_authentication_required: OnAuthenticationRequired::Fail,
-        },
-        min_ready,
-        agent_id: "team-a.research".to_owned(),
-        registration: Registration {
-            mirror: true,
-            agent_name: "research".to_owned(),
-            url: None,
-            ttl_seconds: 60,
-            capabilities: vec![],
-            metadata: BTreeMap::new(),
-        },
-        suspended: false,
-        refusal: None,
-    }
+    let hosts: Vec<String> = (0..targets).map(|i| format!("10.0.0.{}", i + 1)).collect();
+    let hosts: Vec<&str> = hosts.iter().map(String::as_str).collect();
+    Endpoint { min_ready, ..fixtures::endpoint("research", &hosts) }
 }
 
 fn after(outcomes: &[Outcome]) -> TargetState {

@@ -1,11 +1,10 @@
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use futures::future::BoxFuture;
 
 use super::*;
-use crate::domain::endpoint::{Lookup, MinReady, OnAuthenticationRequired, Protocol, Registration, Target};
-use crate::domain::{ProbeSpec, StatusWord, Thresholds};
+use crate::domain::endpoint::{MinReady, Target};
+use crate::domain::{ProbeSpec, StatusWord, fixtures};
 
 /// Answers every probe after `takes`; notes when each began.
 #[derive(Default)]
@@ -38,37 +37,9 @@ impl Probe for Arc<Script> {
 }
 
 fn endpoint(name: &str, hosts: &[&str], period: u64) -> Endpoint {
-    let target = |host: &&str| Target {
-        address: TargetAddress { host: (*host).to_owned(), port: 80 },
-        lookup: Lookup::Name((*host).to_owned()),
-    };
-    Endpoint {
-        id: EndpointId::new("ns", name),
-        uid: String::new(),
-        generation: 1,
-        created: jiff::Timestamp::UNIX_EPOCH,
-        targets: hosts.iter().map(target).collect(),
-        probe: ProbeSpec {
-            protocol: Protocol::Tcp,
-            period: Duration::from_secs(period),
-            timeout: Duration::from_secs(1),
-            thresholds: Thresholds { failure: 3, success: 1 },
-            latency_threshold: Duration::from_mins(1),
-            on_authentication_required: OnAuthenticationRequired::Fail,
-        },
-        min_ready: MinReady::Percent(100),
-        agent_id: String::new(),
-        registration: Registration {
-            mirror: true,
-            agent_name: String::new(),
-            url: None,
-            ttl_seconds: 60,
-            capabilities: vec![],
-            metadata: BTreeMap::new(),
-        },
-        suspended: false,
-        refusal: None,
-    }
+    let mut endpoint = fixtures::endpoint(name, hosts);
+    endpoint.probe.period = Duration::from_secs(period);
+    endpoint
 }
 
 fn start(limits: Limits) -> (Engine, Arc<Script>) {

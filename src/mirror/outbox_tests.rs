@@ -1,35 +1,12 @@
 use super::*;
-use crate::domain::endpoint::{MinReady, OnAuthenticationRequired, ProbeSpec, Protocol, Registration};
 use crate::domain::record::{Contribution, EndpointReference};
-use crate::domain::{Reason, StatusWord, Thresholds};
+use crate::domain::{Reason, StatusWord, fixtures};
 
 fn endpoint(name: &str, agent_id: &str, created: i64) -> Endpoint {
     Endpoint {
-        id: EndpointId::new("ns", name),
-        uid: name.to_owned(),
-        generation: 1,
-        created: Timestamp::from_second(created).unwrap(),
-        targets: vec![],
-        probe: ProbeSpec {
-            protocol: Protocol::Tcp,
-            period: Duration::from_secs(10),
-            timeout: Duration::from_secs(1),
-            thresholds: Thresholds { failure: 3, success: 1 },
-            latency_threshold: Duration::from_secs(1),
-            on_authentication_required: OnAuthenticationRequired::Fail,
-        },
-        min_ready: MinReady::Percent(100),
         agent_id: agent_id.to_owned(),
-        registration: Registration {
-            mirror: true,
-            agent_name: name.to_owned(),
-            url: None,
-            ttl_seconds: 60,
-            capabilities: vec![],
-            metadata: BTreeMap::new(),
-        },
-        suspended: false,
-        refusal: None,
+        created: Timestamp::from_second(created).unwrap(),
+        ..fixtures::endpoint(name, &[])
     }
 }
 

@@ -26,8 +26,7 @@ async fn an_object_that_does_not_decode_is_not_accepted_and_the_others_go_on() {
         bed.plane.kubectl_stdin(&["apply", "-f", "-"], &odd.to_string()).await.status.success()
     })
     .await;
-    let crds = crate::bed::repository().join("crds").display().to_string();
-    bed.plane.kubectl(&["apply", "--server-side", "--force-conflicts", "-f", &crds]).await.ok();
+    bed.install_crd().await;
     let good =
         aep("default", "good", &json!({"targets": [target(agent.addr())], "probe": {"periodSeconds": 1}}));
     bed.apply(&good).await;
@@ -96,8 +95,7 @@ async fn a_missing_crd_and_missing_rights_are_named_with_what_to_do_and_waited_f
         logs.contains("not allowed") && logs.contains("deploy/rbac.yaml")
     })
     .await;
-    let rbac = crate::bed::repository().join("deploy/rbac.yaml").display().to_string();
-    bed.plane.kubectl(&["apply", "-f", &rbac]).await.ok();
+    bed.install_rights().await;
     eventually(SOON, "the missing CRD is named", async || {
         orchestrator.process.logs().contains("configurable-agents crds | kubectl apply --server-side -f -")
     })
@@ -106,17 +104,7 @@ async fn a_missing_crd_and_missing_rights_are_named_with_what_to_do_and_waited_f
     assert_eq!(status, 503, "{text}");
     assert!(text.contains("[-]agentendpoints failed: the AgentEndpoint CRD is not installed"), "{text}");
     assert_eq!(http_get(orchestrator.port, "/livez").await.0, 200);
-    let crds = crate::bed::repository().join("crds").display().to_string();
-    bed.plane.kubectl(&["apply", "--server-side", "-f", &crds]).await.ok();
-    bed.plane
-        .kubectl(&[
-            "wait",
-            "--for=condition=Established",
-            "crd/agentendpoints.agents.configurable.dev",
-            "--timeout=30s",
-        ])
-        .await
-        .ok();
+    bed.install_crd().await;
     bed.apply(&aep(
         "default",
         "good",

@@ -33,18 +33,23 @@ impl Bed {
     }
 
     pub async fn on(plane: ControlPlane) -> Bed {
-        plane.kubectl(&["apply", "--server-side", "-f", &path("crds")]).await.ok();
-        plane
-            .kubectl(&[
-                "wait",
-                "--for=condition=Established",
-                "crd/agentendpoints.agents.configurable.dev",
-                "--timeout=30s",
-            ])
-            .await
-            .ok();
-        plane.kubectl(&["apply", "-f", &path("deploy/rbac.yaml")]).await.ok();
-        Bed { plane, dns: TestDns::start().await, files: work_dir() }
+        let bed = Bed { plane, dns: TestDns::start().await, files: work_dir() };
+        bed.install_crd().await;
+        bed.install_rights().await;
+        bed
+    }
+
+    /// Applies `crds/` and waits until the server serves it.
+    pub async fn install_crd(&self) {
+        let apply = ["apply", "--server-side", "--force-conflicts", "-f", &path("crds")];
+        self.plane.kubectl(&apply).await.ok();
+        let crd = "crd/agentendpoints.agents.configurable.dev";
+        self.plane.kubectl(&["wait", "--for=condition=Established", crd, "--timeout=30s"]).await.ok();
+    }
+
+    /// Applies `deploy/rbac.yaml`.
+    pub async fn install_rights(&self) {
+        self.plane.kubectl(&["apply", "-f", &path("deploy/rbac.yaml")]).await.ok();
     }
 
     pub async fn apply_file(&self, relative: &str) {
