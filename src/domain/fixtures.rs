@@ -18,7 +18,7 @@ pub fn endpoint(name: &str, hosts: &[&str]) -> Endpoint {
         id: EndpointId::new("ns", name),
         uid: name.to_owned(),
         generation: 1,
-        created: Timestamp::from_second(1000).unwrap(),
+        created: Timestamp::constant(1000, 0),
         targets: hosts.iter().map(target).collect(),
         probe: ProbeSpec {
             protocol: Protocol::Tcp,
