@@ -17,6 +17,7 @@
 
 pub mod api;
 pub mod cli;
+pub mod dashboard;
 pub mod domain;
 pub mod engine;
 pub mod kubernetes;
@@ -24,4 +25,6 @@ pub mod mirror;
 pub mod ops;
 pub mod probe;
 pub mod registry;
+pub mod registry_client;
 pub mod standalone;
+pub mod view;

@@ -16,15 +16,16 @@ const RULES: &[(&str, &[&str], &[&str])] = &[
     ("api", &["domain"], &["k8s_openapi", "kube", "schemars", "serde_saphyr"]),
     ("probe", &["domain"], &["tokio", "hickory_resolver", "hyper", "hyper_util", "http", "http_body_util"]),
     ("engine", &["domain", "probe"], &["tokio", "tokio_util"]),
-    ("mirror", &["domain"], &["reqwest", "tokio", "tokio_util", "rand", "uuid"]),
+    ("registry_client", &["domain"], &["reqwest", "tokio"]),
+    ("mirror", &["domain", "registry_client"], &["tokio", "tokio_util", "rand", "uuid"]),
     (
         "kubernetes",
-        &["api", "domain", "engine", "mirror", "ops"],
+        &["api", "domain", "engine", "mirror", "ops", "registry_client", "view"],
         &["kube", "k8s_openapi", "tokio", "tokio_util", "rand"],
     ),
     (
         "standalone",
-        &["api", "domain", "engine", "mirror", "ops"],
+        &["api", "domain", "engine", "mirror", "ops", "registry_client", "view"],
         &["k8s_openapi", "serde_saphyr", "sqlx", "tokio", "tokio_util", "uuid"],
     ),
     (
@@ -46,6 +47,8 @@ const RULES: &[(&str, &[&str], &[&str])] = &[
             "http",
         ],
     ),
+    ("view", &["api", "domain"], &["kube", "tokio"]),
+    ("dashboard", &["api", "domain", "view"], &["axum", "form_urlencoded"]),
     (
         "ops",
         &[],
@@ -53,7 +56,20 @@ const RULES: &[(&str, &[&str], &[&str])] = &[
     ),
     (
         "cli",
-        &["api", "domain", "engine", "kubernetes", "mirror", "ops", "probe", "registry", "standalone"],
+        &[
+            "api",
+            "dashboard",
+            "domain",
+            "engine",
+            "kubernetes",
+            "mirror",
+            "ops",
+            "probe",
+            "registry",
+            "registry_client",
+            "standalone",
+            "view",
+        ],
         &["axum", "clap", "ipnet", "rlimit", "tokio", "tokio_util", "uuid"],
     ),
 ];

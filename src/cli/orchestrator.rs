@@ -14,9 +14,9 @@ use wiring::Wiring;
 
 use super::{CliError, Code, bind_error, registry::explain, sample_agent};
 use crate::kubernetes::{self, Cluster, ClusterSettings, LeaseSettings};
-use crate::mirror::OrchestratorIdentity;
 use crate::ops::shutdown;
 use crate::registry::{self, Access, DatabaseUrl};
+use crate::registry_client::OrchestratorIdentity;
 use crate::standalone;
 
 pub async fn start(args: StartArgs) -> Result<(), CliError> {

@@ -4,6 +4,7 @@
 //! always gives the same answer. Both modes (cluster and standalone) call the same [`plan()`].
 
 pub mod address;
+pub mod agent;
 pub mod condition;
 pub mod defaults;
 pub mod endpoint;

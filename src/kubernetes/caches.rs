@@ -13,9 +13,8 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::Settings;
-use super::reconcile::Guarded;
 use super::watch::{Observer, Scope, compare, follow, id_of, list_versions};
-use crate::api::v1alpha1::AgentEndpoint;
+use crate::api::v1alpha1::{AgentEndpoint, Guarded};
 use crate::domain::EndpointId;
 use crate::engine::{Changes, Engine};
 use crate::ops::health::Health;

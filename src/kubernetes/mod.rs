@@ -28,9 +28,10 @@ use tokio_util::task::TaskTracker;
 
 use crate::api::convert::Rules;
 use crate::engine::Engine;
-use crate::mirror::{Mirror, OrchestratorIdentity, Source, Surroundings};
+use crate::mirror::{Mirror, Source, Surroundings};
 use crate::ops::health::{Check, Health};
 use crate::ops::metrics::{Metrics, Number};
+use crate::registry_client::OrchestratorIdentity;
 
 use caches::Caches;
 pub use connect::{Cluster, ClusterSettings, connect};

@@ -6,7 +6,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use k8s_openapi::api::core::v1::{Namespace, Service};
-use kube::core::DeserializeGuard;
 use kube::runtime::events::{Event, EventType};
 use kube::runtime::reflector::Store;
 use kube::{Api, Client, Resource as _, ResourceExt as _};
@@ -17,14 +16,11 @@ use super::lease::Held;
 use super::queue::Done;
 use super::watch::find;
 use crate::api::convert::{self, Facts, Rules, ServiceFacts};
-use crate::api::v1alpha1::AgentEndpoint;
+use crate::api::v1alpha1::{AgentEndpoint, Guarded};
 use crate::domain::{Endpoint, EndpointId, Notice, Status, TargetAddress, TargetState, plan};
 use crate::engine::{Changes, Engine};
 use crate::mirror::Mirror;
 use crate::ops::now;
-
-/// The watched type: an object that cannot be read does not stop the others.
-pub type Guarded = DeserializeGuard<AgentEndpoint>;
 
 /// A safety net under the watches: every endpoint is looked at this often, whatever happens.
 const RESYNC: Duration = Duration::from_mins(10);

@@ -2,7 +2,6 @@
 //! loop writes the differences in batches, renews all of it in one call, and sends a snapshot when
 //! the two digests disagree. The registry may be away at any time: nothing is lost by it.
 
-mod client;
 mod outbox;
 mod run;
 
@@ -16,8 +15,8 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::domain::{Endpoint, EndpointId, MirrorIntent, RegistrationState};
+use crate::registry_client::{Client, OrchestratorIdentity};
 
-pub use client::{Client, ClientError, ClientSettings, OrchestratorIdentity};
 use outbox::Outbox;
 use run::Run;
 

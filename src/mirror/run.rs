@@ -6,13 +6,13 @@ use std::time::Duration;
 use rand::RngExt as _;
 use tokio::time::Instant;
 
-use super::client::{Client, ClientError, OrchestratorIdentity};
 use super::outbox::SnapshotPage;
 use super::{Mirror, Source, Surroundings};
 use crate::domain::EndpointId;
 use crate::domain::record::{
     BatchRequest, BatchResponse, Holdings, ItemOutcome, MAX_ITEMS, RenewalRequest, SnapshotRequest, Stamp,
 };
+use crate::registry_client::{Client, ClientError, OrchestratorIdentity};
 
 /// At most so many endpoints a second turn to or from `RegistryUnavailable`: a registry that comes
 /// and goes must not storm the API server.

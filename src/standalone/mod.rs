@@ -17,9 +17,10 @@ use crate::api::convert::{Facts, Rules, ServiceFacts, endpoint};
 use crate::api::v1alpha1::AgentEndpoint;
 use crate::domain::{Endpoint, EndpointId, Status, plan};
 use crate::engine::Engine;
-use crate::mirror::{Mirror, OrchestratorIdentity, Surroundings};
+use crate::mirror::{Mirror, Surroundings};
 use crate::ops::health::{Check, Health};
 use crate::ops::now;
+use crate::registry_client::OrchestratorIdentity;
 use store::{Store, StoreError};
 
 /// Why standalone mode cannot run.

@@ -17,3 +17,6 @@ pub use spec::{
     AgentEndpoint, AgentEndpointSpec, Expand, Registration, RegistrationPolicy, ServiceRef, Target,
 };
 pub use status::{AgentEndpointStatus, AgentSummary, StatusWord, TargetStatus};
+
+/// What watches and readers hold: an object that cannot be read does not stop the others.
+pub type Guarded = kube::core::DeserializeGuard<AgentEndpoint>;

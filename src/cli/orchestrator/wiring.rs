@@ -18,10 +18,11 @@ use crate::domain::TargetPolicy;
 use crate::domain::defaults::ProbeDefaults;
 use crate::domain::policy::Profile;
 use crate::engine::{Counters, Engine, Limits};
-use crate::mirror::{Client, ClientSettings, Mirror};
+use crate::mirror::Mirror;
 use crate::ops::metrics::Number;
 use crate::ops::server::{self, Shown};
 use crate::probe::{Prober, Resolver, ResolverSettings, SharedPolicy};
+use crate::registry_client::{Client, ClientSettings};
 
 /// Addresses of our own are looked up again this often.
 const OWN_EVERY: Duration = Duration::from_mins(1);

@@ -11,7 +11,6 @@ use axum::extract::rejection::PathRejection;
 pub use request::{
     MAX_ADDRESSES, MAX_BODY, MAX_DOCUMENT, MAX_LIST, MAX_NAME, MAX_TEXT, MAX_TTL_SECONDS, MIN_TTL_SECONDS,
 };
-pub use view::{AddressView, ContributionView, RecordPage, RecordView, SourceKind, SourceView};
 
 use super::problem::Problem;
 

@@ -6,8 +6,9 @@ use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use serde::Deserialize;
 
-use super::view::{RecordPage, RecordView};
+use super::view::view;
 use super::{Names, name, names, not_text};
+use crate::domain::agent::{RecordPage, RecordView};
 use crate::registry::problem::Problem;
 use crate::registry::store::Store;
 
@@ -51,16 +52,13 @@ pub(crate) async fn list(
         _ => None,
     };
     let now = store.now_ms();
-    Ok(Json(RecordPage {
-        items: records.into_iter().map(|record| RecordView::of(record, now)).collect(),
-        next_cursor,
-    }))
+    Ok(Json(RecordPage { items: records.into_iter().map(|record| view(record, now)).collect(), next_cursor }))
 }
 
 pub(crate) async fn get(State(store): State<Store>, path: Names) -> Result<Json<RecordView>, Problem> {
     let (scope, agent_id) = names(path)?;
     match store.get(&scope, &agent_id).await? {
-        Some(record) => Ok(Json(RecordView::of(record, store.now_ms()))),
+        Some(record) => Ok(Json(view(record, store.now_ms()))),
         None => Err(Problem::new(
             StatusCode::NOT_FOUND,
             format!("there is no agent \"{agent_id}\" in scope \"{scope}\""),

@@ -1,5 +1,7 @@
 //! The registry's HTTP client: every call has a deadline, every answer a bound.
 
+mod agents;
+
 use std::path::PathBuf;
 use std::time::Duration;
 

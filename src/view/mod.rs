@@ -1,0 +1,171 @@
+//! What the orchestrator knows, for those who read it: the dashboard, the JSON API, and through it
+//! the command line. Nothing here decides anything: rows are the objects with the status that
+//! `kubectl get` shows. Adapters put objects in (in a cluster every replica does, from its watch);
+//! readers take snapshots.
+
+mod activity;
+pub mod query;
+mod records;
+mod row;
+mod selector;
+pub mod system;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use jiff::Timestamp;
+use tokio::sync::watch;
+
+use crate::api::v1alpha1::Guarded;
+use crate::domain::EndpointId;
+
+pub use activity::Transition;
+pub use records::{Dated, Fetch, Records};
+pub use row::Row;
+pub use system::System;
+
+/// Deleted endpoints that are remembered, so that their page can say so.
+const TOMBSTONES: usize = 500;
+/// Changed rows that are remembered, so that a reader that comes back is told what it missed.
+const CHANGES: usize = 1024;
+
+/// Every row, in order of namespace and name.
+pub type Rows = BTreeMap<EndpointId, Arc<Row>>;
+
+/// An endpoint that is not there any more.
+#[derive(Clone, Debug)]
+pub struct Tombstone {
+    /// The last that was known.
+    pub row: Arc<Row>,
+    /// When it went.
+    pub at: Timestamp,
+}
+
+#[derive(Default)]
+struct State {
+    rows: Arc<Rows>,
+    version: u64,
+    gone: VecDeque<Tombstone>,
+    activity: activity::Activity,
+    changes: VecDeque<(u64, EndpointId)>,
+}
+
+struct Shared {
+    state: Mutex<State>,
+    version: watch::Sender<u64>,
+    now: fn() -> Timestamp,
+}
+
+/// A handle to what is shown; clones share it.
+#[derive(Clone)]
+pub struct View {
+    shared: Arc<Shared>,
+}
+
+impl View {
+    /// Nothing yet. `now` dates what goes.
+    pub fn new(now: fn() -> Timestamp) -> View {
+        let (version, _) = watch::channel(0);
+        View { shared: Arc::new(Shared { state: Mutex::default(), version, now }) }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // No code that can panic runs under this lock.
+        self.shared.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Shows an object as it is now.
+    pub fn put(&self, object: Arc<Guarded>) {
+        let row = Row::of(object);
+        let mut state = self.state();
+        let before = state.rows.get(&row.id).cloned();
+        if before.as_ref().is_some_and(|before| before.same(&row)) {
+            return;
+        }
+        state.gone.retain(|tombstone| tombstone.row.id != row.id);
+        state.activity.note(before.as_deref(), &row);
+        let id = row.id.clone();
+        // Readers hold snapshots for moments only: mostly nothing is copied here.
+        Arc::make_mut(&mut state.rows).insert(id.clone(), Arc::new(row));
+        self.changed(state, id);
+    }
+
+    /// An endpoint is gone.
+    pub fn remove(&self, id: &EndpointId) {
+        let mut state = self.state();
+        let Some(row) = Arc::make_mut(&mut state.rows).remove(id) else { return };
+        let at = (self.shared.now)();
+        state.activity.gone(&row, at);
+        state.gone.push_front(Tombstone { row, at });
+        state.gone.truncate(TOMBSTONES);
+        self.changed(state, id.clone());
+    }
+
+    /// A complete list has been read: what it lacks is gone.
+    pub fn retain(&self, keep: impl Fn(&EndpointId) -> bool) {
+        let rows = self.rows();
+        rows.keys().filter(|id| !keep(id)).for_each(|id| self.remove(id));
+    }
+
+    fn changed(&self, mut state: MutexGuard<'_, State>, id: EndpointId) {
+        state.version += 1;
+        let version = state.version;
+        state.changes.push_back((version, id));
+        if state.changes.len() > CHANGES {
+            state.changes.pop_front();
+        }
+        drop(state);
+        self.shared.version.send_replace(version);
+    }
+
+    /// All rows as they are now.
+    pub fn rows(&self) -> Arc<Rows> {
+        Arc::clone(&self.state().rows)
+    }
+
+    /// One row.
+    pub fn row(&self, id: &EndpointId) -> Option<Arc<Row>> {
+        self.state().rows.get(id).cloned()
+    }
+
+    /// What is remembered of an endpoint that is gone.
+    pub fn tombstone(&self, id: &EndpointId) -> Option<Tombstone> {
+        self.state().gone.iter().find(|tombstone| tombstone.row.id == *id).cloned()
+    }
+
+    /// State changes, newest first, at most 1,000. In memory: after a start it begins with how each
+    /// endpoint was found.
+    pub fn activity(&self) -> Vec<Transition> {
+        self.state().activity.newest_first()
+    }
+
+    /// The number of the last change.
+    pub fn version(&self) -> u64 {
+        self.state().version
+    }
+
+    /// Tells when the version rises.
+    pub fn subscribe(&self) -> watch::Receiver<u64> {
+        self.shared.version.subscribe()
+    }
+
+    /// Endpoints that changed after `version`; `None` when that is too long ago to know.
+    pub fn changes_since(&self, version: u64) -> Option<Vec<EndpointId>> {
+        let state = self.state();
+        if version > state.version {
+            return None;
+        }
+        let oldest = state.changes.front().map_or(state.version + 1, |(version, _)| *version);
+        if version + 1 < oldest {
+            return None;
+        }
+        let mut ids: Vec<EndpointId> =
+            state.changes.iter().filter(|(at, _)| *at > version).map(|(_, id)| id.clone()).collect();
+        ids.sort();
+        ids.dedup();
+        Some(ids)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,100 @@
+//! One endpoint as people read it.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use crate::api::convert::from_object;
+use crate::api::v1alpha1::{AgentEndpoint, Guarded};
+use crate::domain::endpoint::default_agent_id;
+use crate::domain::{ConditionType, EndpointId, Status, StatusWord};
+
+/// An endpoint, and what lists need of it.
+#[derive(Debug)]
+pub struct Row {
+    /// Namespace and name.
+    pub id: EndpointId,
+    /// The one word for its state.
+    pub word: StatusWord,
+    /// The reason of the `Ready` condition; of an endpoint without status `NotYetProbed`.
+    pub reason: String,
+    /// When its readiness last changed; of an endpoint without status when it was created.
+    pub since: Timestamp,
+    object: Arc<Guarded>,
+}
+
+impl Row {
+    /// Reads an object.
+    pub fn of(object: Arc<Guarded>) -> Row {
+        let metadata = match &object.0 {
+            Ok(object) => &object.metadata,
+            Err(invalid) => &invalid.metadata,
+        };
+        let id = EndpointId::new(
+            metadata.namespace.clone().unwrap_or_default(),
+            metadata.name.clone().unwrap_or_default(),
+        );
+        let created = metadata.creation_timestamp.as_ref().map_or(Timestamp::UNIX_EPOCH, |time| time.0);
+        let (word, reason, since) = match &object.0 {
+            // The status of an object that does not decode cannot be read either; what is in it says this.
+            Err(_) => (StatusWord::Rejected, "NotSupported".to_owned(), created),
+            Ok(read) => {
+                let ready = read
+                    .status
+                    .as_ref()
+                    .and_then(|s| s.conditions.iter().find(|c| c.type_ == ConditionType::Ready.as_str()));
+                let word = read.status.as_ref().map_or(StatusWord::Unknown, |s| from_object(s).word());
+                let reason = ready.map_or_else(|| "NotYetProbed".to_owned(), |c| c.reason.clone());
+                (word, reason, ready.map_or(created, |c| c.last_transition_time.0))
+            }
+        };
+        Row { id, word, reason, since, object }
+    }
+
+    /// The object, unless it cannot be read.
+    pub fn object(&self) -> Option<&AgentEndpoint> {
+        self.object.0.as_ref().ok()
+    }
+
+    /// Why the object cannot be read.
+    pub fn unreadable(&self) -> Option<&str> {
+        self.object.0.as_ref().err().map(|invalid| invalid.error.as_str())
+    }
+
+    /// Its status, as far as it is ours.
+    pub fn status(&self) -> Option<Status> {
+        self.object()?.status.as_ref().map(from_object)
+    }
+
+    /// The message of the `Ready` condition.
+    pub fn message(&self) -> &str {
+        match self.object() {
+            None => self.unreadable().unwrap_or_default(),
+            Some(object) => object
+                .status
+                .iter()
+                .flat_map(|status| &status.conditions)
+                .find(|c| c.type_ == ConditionType::Ready.as_str())
+                .map_or("", |c| c.message.as_str()),
+        }
+    }
+
+    /// The protocol that is probed; empty while nobody has looked.
+    pub fn protocol(&self) -> &str {
+        self.object().and_then(|o| o.status.as_ref()?.protocol.as_deref()).unwrap_or_default()
+    }
+
+    /// The id in the registry.
+    pub fn agent_id(&self) -> String {
+        let explicit = self.object().and_then(|object| object.spec.agent_id.clone());
+        explicit.unwrap_or_else(|| default_agent_id(&self.id))
+    }
+
+    pub(super) fn same(&self, other: &Row) -> bool {
+        match (&self.object.0, &other.object.0) {
+            (Ok(a), Ok(b)) => a == b,
+            (Err(a), Err(b)) => a.error == b.error && a.metadata == b.metadata,
+            _ => false,
+        }
+    }
+}
