@@ -26,7 +26,7 @@ const RULES: &[(&str, &[&str], &[&str])] = &[
     (
         "standalone",
         &["api", "domain", "engine", "mirror", "ops", "registry_client", "view"],
-        &["k8s_openapi", "serde_saphyr", "sqlx", "tokio", "tokio_util", "uuid"],
+        &["k8s_openapi", "kube", "serde_saphyr", "sqlx", "tokio", "tokio_util", "uuid"],
     ),
     (
         "registry",

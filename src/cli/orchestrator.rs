@@ -1,6 +1,7 @@
 //! `orchestrator start`: flags to settings, then one of the two modes.
 
 mod args;
+mod shown;
 mod wiring;
 
 use std::net::SocketAddr;
@@ -155,6 +156,7 @@ async fn in_cluster(
         rules: wiring.rules(args, true),
         lease,
         identity: identity(args, "kubernetes"),
+        view: wiring.view.clone(),
     };
     // Before the first probe.
     wiring.refresh_own_addresses().await;
@@ -182,6 +184,7 @@ async fn over_directory(args: &StartArgs, wiring: &Wiring, stop: CancellationTok
         class: args.class.clone(),
         rules: wiring.rules(args, false),
         identity: identity(args, "standalone"),
+        view: wiring.view.clone(),
     };
     wiring.refresh_own_addresses().await;
     let (engine, mirror) = (wiring.engine.clone(), wiring.mirror.clone());

@@ -61,6 +61,14 @@ impl Scope {
         }
     }
 
+    /// Is this one of its objects?
+    pub fn covers(&self, id: &EndpointId) -> bool {
+        match self {
+            Scope::Cluster => true,
+            Scope::Namespace(namespace) => *namespace == id.namespace,
+        }
+    }
+
     /// The API of a kind in this scope.
     pub fn api<K>(&self, client: &Client) -> Api<K>
     where
