@@ -1,5 +1,6 @@
 //! The command line: parse, call the library, print. No logic of its own.
 
+mod demo;
 mod error;
 mod orchestrator;
 mod registry;
@@ -34,6 +35,8 @@ enum Command {
     Crds(CrdsArgs),
     /// A small agent to try things with: answers GET /health until it is stopped.
     SampleAgent(sample_agent::SampleAgentArgs),
+    /// Everything at once, with sample agents: orchestrator, registry and dashboard, in a temporary directory.
+    Demo(demo::DemoArgs),
     /// Prints the version.
     Version,
 }
@@ -86,6 +89,7 @@ pub fn run(cli: Cli) -> Result<(), CliError> {
     match cli.command {
         Command::Crds(args) => crds(args.out),
         Command::Version => print(concat!("configurable-agents ", env!("CARGO_PKG_VERSION"), "\n")),
+        Command::Demo(args) => block_on(demo::run(args)),
         Command::SampleAgent(args) => block_on(sample_agent::run(args)),
         Command::Orchestrator(OrchestratorCommand::Start(args)) => block_on(orchestrator::start(*args)),
         Command::AgentRegistry(RegistryCommand::Start(args)) => block_on(registry::start(args)),

@@ -24,10 +24,15 @@ pub async fn start(args: StartArgs) -> Result<(), CliError> {
     args.log.start()?;
     let stop = shutdown::on_signals()
         .map_err(|e| CliError::new(Code::Internal, "cannot listen for signals").cause(e.to_string()))?;
-    let address = SocketAddr::new(args.host, args.port);
-    let mode = choose(&args).await?;
     // Whatever cannot work is told before anything is started.
+    let address = SocketAddr::new(args.host, args.port);
     let listener = TcpListener::bind(address).await.map_err(|e| bind_error(address, "--port", &e))?;
+    run(args, listener, stop).await
+}
+
+/// Runs until `stop`, serving on `listener`.
+pub async fn run(args: StartArgs, listener: TcpListener, stop: CancellationToken) -> Result<(), CliError> {
+    let mode = choose(&args).await?;
     // The mirror's last words go to it: it stops after the mode has.
     let last = CancellationToken::new();
     let registry = with_registry(&args, &last).await?;

@@ -1,6 +1,7 @@
 //! The registry's HTTP client: every call has a deadline, every answer a bound.
 
 mod agents;
+mod own;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -12,6 +13,8 @@ use crate::domain::record::{
     BatchRequest, BatchResponse, RenewalRequest, RenewalResponse, SNAPSHOT_GAP, SnapshotRequest,
     SnapshotResponse,
 };
+
+pub use own::{AgentRegistration, BEAT_EVERY};
 
 /// For one call, from the connection to the last byte.
 const DEADLINE: Duration = Duration::from_secs(5);
