@@ -17,6 +17,7 @@ mod bed;
 mod edits;
 mod fencing;
 mod journey;
+mod pages;
 mod quiet;
 mod registration;
 mod scale;

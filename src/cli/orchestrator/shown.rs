@@ -35,7 +35,7 @@ pub fn system(
         let (role, leader) = view.standing();
         let checks = health.all().into_iter().map(|(name, check)| match check {
             Check::Ok => (name, String::new()),
-            Check::NotReady(why) | Check::Dead(why) => (name, why),
+            Check::Trouble(why) | Check::NotReady(why) | Check::Dead(why) => (name, why),
         });
         let registry = mirror.link().map(|link| RegistryLink {
             url: link.url,
