@@ -14,7 +14,7 @@ use crate::domain::record::{
     SnapshotResponse,
 };
 
-pub use own::{AgentRegistration, BEAT_EVERY};
+pub use own::AgentRegistration;
 
 /// For one call, from the connection to the last byte.
 const DEADLINE: Duration = Duration::from_secs(5);

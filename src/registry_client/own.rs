@@ -9,8 +9,6 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Client, ClientError};
 
-/// From one heartbeat to the next.
-pub const BEAT_EVERY: Duration = Duration::from_secs(20);
 /// The longest pause between two tries to register.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 /// The last word at the end may take this long.
@@ -31,6 +29,13 @@ pub struct AgentRegistration {
     pub ttl_seconds: u32,
     /// A JSON document, as text.
     pub metadata: String,
+}
+
+impl AgentRegistration {
+    /// From one heartbeat to the next: a third of the TTL, so that two may be lost. 20 s of 60.
+    fn beat_every(&self) -> Duration {
+        Duration::from_secs(u64::from(self.ttl_seconds)) / 3
+    }
 }
 
 impl Client {
@@ -70,7 +75,7 @@ impl Client {
                 said = said => match said {
                     Ok(()) => {
                         (registered, failures) = (true, 0);
-                        BEAT_EVERY
+                        agent.beat_every()
                     }
                     Err(error) => {
                         if failures == 0 {
