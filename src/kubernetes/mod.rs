@@ -106,7 +106,9 @@ pub async fn run(
 
     health.set("started", Check::Ok);
     // A standby is as ready as the active replica: otherwise a rolling update would wait for ever.
-    let mut election = Election::new(client.clone(), settings.lease.clone());
+    let heard = settings.view.clone();
+    let heard = Box::new(move || heard.heard());
+    let mut election = Election::new(client.clone(), settings.lease.clone(), heard);
     let mut told = String::new();
     let view = settings.view.clone();
     view.stand(Role::Standby, None);

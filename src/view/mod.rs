@@ -50,6 +50,7 @@ struct State {
     activity: activity::Activity,
     changes: VecDeque<(u64, EndpointId)>,
     standing: Option<(Role, Option<String>)>,
+    heard_at: Option<Timestamp>,
 }
 
 struct Shared {
@@ -143,6 +144,16 @@ impl View {
     /// What this replica does, and who is active as far as known. Without a cluster there is one, and it is.
     pub fn standing(&self) -> (Role, Option<String>) {
         self.state().standing.clone().unwrap_or((Role::Active, None))
+    }
+
+    /// The API server has answered, or the directory has been read.
+    pub fn heard(&self) {
+        self.state().heard_at = Some((self.shared.now)());
+    }
+
+    /// When it last did.
+    pub fn heard_at(&self) -> Option<Timestamp> {
+        self.state().heard_at
     }
 
     /// How many endpoints there are of each word.

@@ -54,6 +54,7 @@ pub fn system(
             started_at,
             now: now(),
             objects: objects.clone(),
+            heard_at: view.heard_at(),
             database: database.clone(),
             counts: view.counts(),
             checks: checks.collect(),
