@@ -14,7 +14,11 @@ use syn::visit::Visit;
 const RULES: &[(&str, &[&str], &[&str])] = &[
     ("domain", &[], &["ipnet", "sha2"]),
     ("api", &["domain"], &["k8s_openapi", "kube", "schemars", "serde_saphyr"]),
-    ("probe", &["domain"], &["tokio", "hickory_resolver", "hyper", "hyper_util", "http", "http_body_util"]),
+    (
+        "probe",
+        &["domain"],
+        &["tokio", "h2", "hickory_resolver", "hyper", "hyper_util", "http", "http_body_util"],
+    ),
     ("engine", &["domain", "probe"], &["tokio", "tokio_util"]),
     ("registry_client", &["domain"], &["reqwest", "tokio", "tokio_util", "rand"]),
     ("mirror", &["domain", "registry_client"], &["tokio", "tokio_util", "rand", "uuid"]),

@@ -106,6 +106,11 @@ pub enum Protocol {
     Http(HttpProbe),
     /// A TCP connection and nothing else.
     Tcp,
+    /// The gRPC health service.
+    Grpc {
+        /// Whose health; empty: the whole server's.
+        service: String,
+    },
     /// A protocol that this release names but does not probe; it always comes with a refusal.
     Other(&'static str),
 }
@@ -116,6 +121,7 @@ impl Protocol {
         match self {
             Protocol::Http(_) => "http",
             Protocol::Tcp => "tcp",
+            Protocol::Grpc { .. } => "grpc",
             Protocol::Other(name) => name,
         }
     }

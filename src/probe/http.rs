@@ -18,12 +18,12 @@ const MAX_HEADERS: usize = 100;
 /// The most body bytes that are read.
 const MAX_BODY: usize = 64 * 1024;
 /// What we call ourselves.
-const AGENT: &str = concat!("configurable-agents/", env!("CARGO_PKG_VERSION"));
+pub(super) const AGENT: &str = concat!("configurable-agents/", env!("CARGO_PKG_VERSION"));
 /// The words of a JSON `status` that mean well (the original agents' own, and those of the health
 /// conventions in use), compared without case.
 const WELL: [&str; 8] = ["alive", "healthy", "ok", "up", "ready", "running", "pass", "serving"];
 
-fn failure(reason: Reason, message: impl Into<String>) -> Failure {
+pub(super) fn failure(reason: Reason, message: impl Into<String>) -> Failure {
     Failure { reason, message: message.into() }
 }
 

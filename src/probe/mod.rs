@@ -2,6 +2,7 @@
 //! [`Outcome`]. The target policy says yes to the very address that is dialled, or nothing is sent.
 
 mod dial;
+mod grpc;
 mod http;
 mod resolve;
 
@@ -92,13 +93,22 @@ impl Prober {
             Protocol::Tcp => Outcome::Passed { latency: started.elapsed() },
             Protocol::Other(name) => not_asked(Reason::NotSupported, format!("{name} is not probed.")),
             Protocol::Http(question) => {
+                let asked = http::ask(stream, &target.address, question, spec.on_authentication_required);
+                outcome(asked.await, started)
+            }
+            Protocol::Grpc { service } => {
                 let authentication = spec.on_authentication_required;
-                match http::ask(stream, &target.address, question, authentication).await {
-                    Ok(()) => Outcome::Passed { latency: started.elapsed() },
-                    Err(failure) => Outcome::Failed(failure),
-                }
+                let asked = grpc::ask(stream, &target.address, service, spec.timeout, authentication);
+                outcome(asked.await, started)
             }
         }
+    }
+}
+
+fn outcome(answer: Result<(), Failure>, started: Instant) -> Outcome {
+    match answer {
+        Ok(()) => Outcome::Passed { latency: started.elapsed() },
+        Err(failure) => Outcome::Failed(failure),
     }
 }
 

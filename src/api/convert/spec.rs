@@ -177,12 +177,15 @@ fn probe(probe: Option<&Probe>, defaults: &ProbeDefaults) -> ProbeSpec {
 }
 
 fn protocol(probe: &Probe, defaults: &ProbeDefaults) -> Protocol {
-    let named = [("grpc", probe.grpc.is_some()), ("a2a", probe.a2a.is_some()), ("mcp", probe.mcp.is_some())];
+    let named = [("a2a", probe.a2a.is_some()), ("mcp", probe.mcp.is_some())];
     if let Some((name, _)) = named.into_iter().find(|(_, given)| *given) {
         return Protocol::Other(name);
     }
     if probe.tcp.is_some() {
         return Protocol::Tcp;
+    }
+    if let Some(grpc) = &probe.grpc {
+        return Protocol::Grpc { service: grpc.service.clone().unwrap_or_default() };
     }
     let http = probe.http.clone().unwrap_or_default();
     let mut expected: Vec<u16> =
@@ -363,7 +366,6 @@ fn unsupported(spec: &AgentEndpointSpec) -> Option<Refusal> {
     let reuse = probe.http.as_ref().is_some_and(|http| http.connection == Some(Connection::Reuse));
     let expand = spec.service_ref.as_ref().is_some_and(|s| s.expand == Expand::Endpoints);
     let given = [
-        (probe.grpc.is_some(), "probe.grpc"),
         (probe.a2a.is_some(), "probe.a2a"),
         (probe.mcp.is_some(), "probe.mcp"),
         (reuse, "probe.http.connection: Reuse"),

@@ -23,8 +23,8 @@ pub struct Probe {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tcp: Option<TcpProbe>,
 
-    /// Asks the gRPC health service, grpc.health.v1. At most one of `http`, `tcp`, `grpc`, `a2a` and `mcp` is set.
-    /// Has no effect in this release yet: such an object is not accepted (`NotSupported`).
+    /// Asks the gRPC health service, grpc.health.v1, over HTTP/2 without TLS. At most one of `http`, `tcp`, `grpc`,
+    /// `a2a` and `mcp` is set.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub grpc: Option<GrpcProbe>,
 
