@@ -92,7 +92,7 @@ fn each_refusal_has_its_reason_and_only_a_denied_literal_is_hopeless() {
         (with(json!({"agentID": "team-a.x"})), None),
         (with(json!({"agentID": "shared.x"})), None),
         (with(json!({"agentID": "exact"})), None),
-        (with(json!({"probe": {"mcp": {}}})), ns),
+        (with(json!({"probe": {"grpc": {}}})), None),
         (with(json!({"probe": {"a2a": {}}})), ns),
         (with(json!({"probe": {"mcp": {}}})), ns),
         (with(json!({"probe": {"tls": {}}})), ns),
