@@ -20,6 +20,7 @@ pub mod cli;
 pub mod domain;
 pub mod engine;
 pub mod kubernetes;
+pub mod manifest;
 pub mod mirror;
 pub mod ops;
 pub mod probe;

@@ -14,6 +14,7 @@ use syn::visit::Visit;
 const RULES: &[(&str, &[&str], &[&str])] = &[
     ("domain", &[], &["ipnet", "sha2"]),
     ("api", &["domain"], &["k8s_openapi", "kube", "schemars", "serde_saphyr"]),
+    ("manifest", &["api", "domain"], &["cel", "granit_parser", "regex", "strsim"]),
     ("probe", &["domain"], &["tokio", "hickory_resolver", "hyper", "hyper_util", "http", "http_body_util"]),
     ("engine", &["domain", "probe"], &["tokio", "tokio_util"]),
     ("mirror", &["domain"], &["reqwest", "tokio", "tokio_util", "rand", "uuid"]),
@@ -24,8 +25,8 @@ const RULES: &[(&str, &[&str], &[&str])] = &[
     ),
     (
         "standalone",
-        &["api", "domain", "engine", "mirror", "ops"],
-        &["k8s_openapi", "serde_saphyr", "sqlx", "tokio", "tokio_util", "uuid"],
+        &["api", "domain", "engine", "manifest", "mirror", "ops"],
+        &["k8s_openapi", "notify", "sqlx", "tokio", "tokio_util", "uuid"],
     ),
     (
         "registry",
@@ -53,7 +54,18 @@ const RULES: &[(&str, &[&str], &[&str])] = &[
     ),
     (
         "cli",
-        &["api", "domain", "engine", "kubernetes", "mirror", "ops", "probe", "registry", "standalone"],
+        &[
+            "api",
+            "domain",
+            "engine",
+            "kubernetes",
+            "manifest",
+            "mirror",
+            "ops",
+            "probe",
+            "registry",
+            "standalone",
+        ],
         &["axum", "clap", "ipnet", "rlimit", "tokio", "tokio_util", "uuid"],
     ),
 ];

@@ -4,6 +4,7 @@ mod error;
 mod orchestrator;
 mod registry;
 mod sample_agent;
+mod validate;
 
 use std::io::Write as _;
 use std::path::PathBuf;
@@ -34,6 +35,8 @@ enum Command {
     Crds(CrdsArgs),
     /// A small agent to try things with: answers GET /health until it is stopped.
     SampleAgent(sample_agent::SampleAgentArgs),
+    /// Checks manifests as the API server does, without a cluster.
+    Validate(validate::ValidateArgs),
     /// Prints the version.
     Version,
 }
@@ -86,6 +89,7 @@ pub fn run(cli: Cli) -> Result<(), CliError> {
     match cli.command {
         Command::Crds(args) => crds(args.out),
         Command::Version => print(concat!("configurable-agents ", env!("CARGO_PKG_VERSION"), "\n")),
+        Command::Validate(args) => validate::run(&args),
         Command::SampleAgent(args) => block_on(sample_agent::run(args)),
         Command::Orchestrator(OrchestratorCommand::Start(args)) => block_on(orchestrator::start(*args)),
         Command::AgentRegistry(RegistryCommand::Start(args)) => block_on(registry::start(args)),
