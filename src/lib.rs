@@ -21,6 +21,7 @@ pub mod dashboard;
 pub mod domain;
 pub mod engine;
 pub mod kubernetes;
+pub mod manifest;
 pub mod mirror;
 pub mod ops;
 pub mod probe;

@@ -19,6 +19,7 @@ const RULES: &[(&str, &[&str], &[&str])] = &[
         &["domain"],
         &["tokio", "h2", "hickory_resolver", "hyper", "hyper_util", "http", "http_body_util"],
     ),
+    ("manifest", &["api", "domain"], &["cel", "granit_parser", "regex", "strsim"]),
     ("engine", &["domain", "probe"], &["tokio", "tokio_util"]),
     ("registry_client", &["domain"], &["reqwest", "tokio", "tokio_util", "rand"]),
     ("mirror", &["domain", "registry_client"], &["tokio", "tokio_util", "rand", "uuid"]),
@@ -29,8 +30,8 @@ const RULES: &[(&str, &[&str], &[&str])] = &[
     ),
     (
         "standalone",
-        &["api", "domain", "engine", "mirror", "ops", "registry_client", "view"],
-        &["k8s_openapi", "kube", "serde_saphyr", "sqlx", "tokio", "tokio_util", "uuid"],
+        &["api", "domain", "engine", "manifest", "mirror", "ops", "registry_client", "view"],
+        &["k8s_openapi", "kube", "notify", "serde_saphyr", "sqlx", "tokio", "tokio_util", "uuid"],
     ),
     (
         "registry",
@@ -66,6 +67,7 @@ const RULES: &[(&str, &[&str], &[&str])] = &[
             "domain",
             "engine",
             "kubernetes",
+            "manifest",
             "mirror",
             "ops",
             "probe",

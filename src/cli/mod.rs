@@ -5,6 +5,7 @@ mod error;
 mod orchestrator;
 mod registry;
 mod sample_agent;
+mod validate;
 
 use std::io::Write as _;
 use std::path::PathBuf;
@@ -37,6 +38,8 @@ enum Command {
     SampleAgent(sample_agent::SampleAgentArgs),
     /// Everything at once, with sample agents: orchestrator, registry and dashboard, in a temporary directory.
     Demo(demo::DemoArgs),
+    /// Checks manifests as the API server does, without a cluster.
+    Validate(validate::ValidateArgs),
     /// Prints the version.
     Version,
 }
@@ -90,6 +93,7 @@ pub fn run(cli: Cli) -> Result<(), CliError> {
         Command::Crds(args) => crds(args.out),
         Command::Version => print(concat!("configurable-agents ", env!("CARGO_PKG_VERSION"), "\n")),
         Command::Demo(args) => block_on(demo::run(args)),
+        Command::Validate(args) => validate::run(&args),
         Command::SampleAgent(args) => block_on(sample_agent::run(args)),
         Command::Orchestrator(OrchestratorCommand::Start(args)) => block_on(orchestrator::start(*args)),
         Command::AgentRegistry(RegistryCommand::Start(args)) => block_on(registry::start(args)),

@@ -1,0 +1,125 @@
+//! `validate`: the API server's verdict on manifests, without a cluster.
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+
+use clap::{Args, ValueEnum};
+use serde_json::{Value, json};
+
+use super::{CliError, Code, print};
+use crate::manifest::{self, Manifest, Problem, files};
+
+#[derive(Debug, Args)]
+pub struct ValidateArgs {
+    /// A file, a directory of *.yaml, *.yml and *.json files, or - for standard input; may be given more than once.
+    #[arg(short = 'f', long = "filename", value_name = "FILE|DIR|-", required = true)]
+    files: Vec<PathBuf>,
+    /// text: problems on standard error. json: everything on standard output.
+    #[arg(short = 'o', long, value_enum, default_value_t = Output::Text)]
+    output: Output,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Output {
+    Text,
+    Json,
+}
+
+struct Read {
+    name: String,
+    manifest: Manifest,
+}
+
+/// Reads and checks everything, prints all that is wrong, and fails when something is.
+pub fn run(args: &ValidateArgs) -> Result<(), CliError> {
+    let mut read = Vec::new();
+    for file in &args.files {
+        read_argument(file, &mut read)?;
+    }
+    let count = |of: fn(&Manifest) -> usize| read.iter().map(|read| of(&read.manifest)).sum::<usize>();
+    let endpoints = count(|manifest| manifest.endpoints.len());
+    let others = count(|manifest| manifest.others);
+    let problems = count(|manifest| manifest.problems.len());
+    if args.output == Output::Json {
+        print(&format!("{:#}\n", as_json(&read)))?;
+    } else {
+        to_stderr(&as_text(&read));
+    }
+    if problems > 0 {
+        let bad = read.iter().filter(|read| !read.manifest.problems.is_empty()).count();
+        return Err(CliError::new(
+            Code::Failed,
+            format!("{} in {}", many(problems, "problem"), many(bad, "file")),
+        ));
+    }
+    if endpoints + others == 0 {
+        // `kubectl apply` fails too: whoever names files expects objects in them.
+        return Err(CliError::new(Code::Failed, "no objects in what was named"));
+    }
+    to_stderr(&format!(
+        "{}: {} valid, {} of other kinds left alone\n",
+        many(read.len(), "file"),
+        many(endpoints, "AgentEndpoint"),
+        many(others, "object")
+    ));
+    Ok(())
+}
+
+fn read_argument(file: &Path, read: &mut Vec<Read>) -> Result<(), CliError> {
+    let failed = |path: &Path, error: &std::io::Error| {
+        CliError::new(Code::Failed, format!("cannot read {}", path.display())).cause(error.to_string())
+    };
+    let mut one = |name: String, bytes: &[u8]| read.push(Read { name, manifest: manifest::read(bytes) });
+    if file == Path::new("-") {
+        let bytes = files::bounded(std::io::stdin().lock()).map_err(|error| failed(file, &error))?;
+        one("-".to_owned(), &bytes);
+    } else if file.is_dir() {
+        let (found, too_many) = files::list(file).map_err(|error| failed(file, &error))?;
+        if too_many {
+            let what = format!("{} has more than {} manifests", file.display(), files::MAX_FILES);
+            return Err(CliError::new(Code::Failed, what));
+        }
+        for path in found {
+            let bytes = files::content(&path).map_err(|error| failed(&path, &error))?;
+            one(path.display().to_string(), &bytes);
+        }
+    } else {
+        let bytes = files::content(file).map_err(|error| failed(file, &error))?;
+        one(file.display().to_string(), &bytes);
+    }
+    Ok(())
+}
+
+fn as_text(read: &[Read]) -> String {
+    let mut text = String::new();
+    for Read { name, manifest } in read {
+        let warnings = manifest.warnings.iter().map(|warning| ("warning: ", warning));
+        let mut all: Vec<(&str, &Problem)> =
+            manifest.problems.iter().map(|problem| ("", problem)).chain(warnings).collect();
+        all.sort_by_key(|(_, problem)| problem.at);
+        for (kind, problem) in all {
+            let _ = writeln!(text, "{kind}{name}:{problem}");
+        }
+    }
+    text
+}
+
+fn as_json(read: &[Read]) -> Value {
+    let file = |Read { name, manifest }: &Read| {
+        json!({
+            "file": name, "valid": manifest.problems.is_empty(),
+            "endpoints": manifest.endpoints.iter().map(|one| one.id.to_string()).collect::<Vec<_>>(),
+            "otherObjects": manifest.others, "problems": manifest.problems, "warnings": manifest.warnings,
+        })
+    };
+    json!({"files": read.iter().map(file).collect::<Vec<_>>()})
+}
+
+fn many(count: usize, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
+}
+
+fn to_stderr(text: &str) {
+    use std::io::Write as _;
+    let _ = std::io::stderr().write_all(text.as_bytes());
+}

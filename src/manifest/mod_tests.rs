@@ -1,0 +1,66 @@
+use super::*;
+
+const GOOD: &str = "apiVersion: agents.configurable.dev/v1alpha1\nkind: AgentEndpoint\nmetadata: {name: a}\nspec:\n  targets:\n  - {host: 10.0.0.1, port: 80}\n";
+
+fn problems(text: &str) -> Vec<String> {
+    read(text.as_bytes()).problems.iter().map(ToString::to_string).collect()
+}
+
+#[test]
+fn every_keyword_and_rule_of_the_shipped_crd_is_checked() {
+    let schema = SCHEMA.as_ref().unwrap();
+    assert!(schema.fields["spec"].fields.len() > 5);
+    let text = format!("{GOOD}  probe: {{}}\n");
+    let manifest = read(text.as_bytes());
+    assert!(manifest.problems.is_empty(), "{:?}", manifest.problems);
+    assert_eq!(manifest.endpoints[0].id.to_string(), "default/a");
+}
+
+#[test]
+fn all_problems_of_a_document_are_found_at_once_and_name_their_places() {
+    let text = format!(
+        "# c\n---\n{}",
+        GOOD.replace("port: 80", "port: 80000, hots: x")
+            + "  probe:\n    httpp: {path: /}\n    periodSeconds: '5'\n  suspend: maybe\nstatus: {foo: 1}\n"
+    );
+    let found = problems(&text);
+    let expected = [
+        "8:28: spec.targets[0].port: 80000 is not 1 to 65535",
+        "8:35: spec.targets[0].hots: unknown field (did you mean `host`?)",
+        "10:5: spec.probe.httpp: unknown field (did you mean `http`?)",
+        "11:20: spec.probe.periodSeconds: must be a whole number, not the text \"5\"",
+        "12:12: spec.suspend: must be true or false, not the text \"maybe\"",
+        "13:10: status.foo: unknown field",
+    ];
+    assert_eq!(found, expected);
+}
+
+#[test]
+fn a_key_that_stands_there_twice_is_a_warning_as_for_kubectl() {
+    let manifest = read((GOOD.to_owned() + "  suspend: true\n  suspend: false\n").as_bytes());
+    assert!(manifest.problems.is_empty() && !manifest.endpoints[0].object.spec.suspend);
+    assert!(manifest.warnings[0].to_string().starts_with("8:3: `suspend` stands here and in line 7"));
+}
+
+#[test]
+fn one_document_hides_no_other_and_other_kinds_are_counted() {
+    let bad = GOOD.replace("name: a", "name: b").replace("10.0.0.1", "'127.1'");
+    let service = "apiVersion: v1\nkind: Service\nmetadata: {name: a}\n";
+    let manifest = read(format!("x: [1,\n---\n{service}---\n{bad}---\n{GOOD}---\n{GOOD}").as_bytes());
+    let names: Vec<_> = manifest.endpoints.iter().map(|endpoint| endpoint.id.name.as_str()).collect();
+    assert_eq!((names, manifest.others, manifest.problems.len()), (vec!["a", "a"], 1, 2));
+    assert!(manifest.problems[1].field == "spec.targets[0].host", "{:?}", manifest.problems);
+    assert!(manifest.warnings[0].message.contains("default/a is already declared in line"));
+}
+
+#[test]
+fn aliases_are_written_out_within_bounds() {
+    let laughs = (0..8).fold("x:\n- &a [x, x, x, x, x, x, x, x, x]\n".to_owned(), |text, level| {
+        let (name, of) = (char::from(b'b' + level), char::from(b'a' + level));
+        text + &format!("- &{name} [{}]\n", vec![format!("*{of}"); 9].join(", "))
+    });
+    let found = problems(&(laughs + GOOD));
+    assert!(found.len() == 1 && found[0].contains("too many values"), "{found:?}");
+    let own = GOOD.replace("metadata: {name: a}", "metadata: &m {name: a, annotations: *m}");
+    assert!(problems(&own)[0].contains("inside of what it stands for"));
+}
