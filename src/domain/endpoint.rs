@@ -111,6 +111,11 @@ pub enum Protocol {
         /// Whose health; empty: the whole server's.
         service: String,
     },
+    /// The agent card of A2A.
+    A2a {
+        /// Where it is; `None`: where the specification has it.
+        card_path: Option<String>,
+    },
     /// A protocol that this release names but does not probe; it always comes with a refusal.
     Other(&'static str),
 }
@@ -122,6 +127,7 @@ impl Protocol {
             Protocol::Http(_) => "http",
             Protocol::Tcp => "tcp",
             Protocol::Grpc { .. } => "grpc",
+            Protocol::A2a { .. } => "a2a",
             Protocol::Other(name) => name,
         }
     }

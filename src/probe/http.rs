@@ -1,7 +1,7 @@
 //! The `http` probe: one HTTP/1.1 request over a stream that the policy has said yes to. Redirects
 //! are an answer, not an instruction; what comes back is bounded and never shown.
 
-use http::header::{ACCEPT, CONNECTION, HOST, USER_AGENT};
+use http::header::{ACCEPT, CONNECTION, CONTENT_TYPE, HOST, USER_AGENT};
 use http::{HeaderName, HeaderValue, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Empty, LengthLimitError, Limited};
 use hyper::body::{Bytes, Incoming};
@@ -27,6 +27,15 @@ pub(super) fn failure(reason: Reason, message: impl Into<String>) -> Failure {
     Failure { reason, message: message.into() }
 }
 
+/// What came back.
+pub(super) struct Answer {
+    pub status: StatusCode,
+    /// The media type without parameters, in lower case; empty when there is none.
+    pub kind: String,
+    /// Empty when it was not wanted.
+    pub body: Bytes,
+}
+
 /// Asks and judges.
 pub(super) async fn ask(
     stream: TcpStream,
@@ -34,7 +43,19 @@ pub(super) async fn ask(
     question: &HttpProbe,
     authentication: OnAuthenticationRequired,
 ) -> Result<(), Failure> {
-    let request = request(address, question)?;
+    let expected = |status: StatusCode| question.expected_statuses.contains(&status.as_u16());
+    let wants_body = |status| expected(status) && question.method != Method::Head;
+    let answer = fetch(stream, request(address, question)?, MAX_BODY, wants_body).await?;
+    judge(&answer, question, authentication)
+}
+
+/// One exchange. The body is read, up to `max_body` bytes, when the status makes it wanted.
+pub(super) async fn fetch(
+    stream: TcpStream,
+    request: Request<Empty<Bytes>>,
+    max_body: usize,
+    wants_body: impl Fn(StatusCode) -> bool,
+) -> Result<Answer, Failure> {
     let (mut sender, connection) = hyper::client::conn::http1::Builder::new()
         .max_buf_size(MAX_HEAD)
         .max_headers(MAX_HEADERS)
@@ -43,7 +64,7 @@ pub(super) async fn ask(
         .map_err(|error| broken(&error))?;
     let exchange = async {
         let response = sender.send_request(request).await.map_err(|error| broken(&error))?;
-        judge(response, question, authentication).await
+        read(response, max_body, wants_body).await
     };
     tokio::pin!(exchange, connection);
     // Both are driven here: a probe is one task, and nothing outlives it.
@@ -51,6 +72,31 @@ pub(super) async fn ask(
         biased;
         verdict = &mut exchange => verdict,
         _ = &mut connection => exchange.await,
+    }
+}
+
+async fn read(
+    response: Response<Incoming>,
+    max_body: usize,
+    wants_body: impl Fn(StatusCode) -> bool,
+) -> Result<Answer, Failure> {
+    let status = response.status();
+    let kind = response.headers().get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    let kind = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    if !wants_body(status) {
+        return Ok(Answer { status, kind, body: Bytes::new() });
+    }
+    match Limited::new(response.into_body(), max_body).collect().await {
+        Ok(body) => Ok(Answer { status, kind, body: body.to_bytes() }),
+        Err(error) if error.is::<LengthLimitError>() => Err(failure(
+            Reason::ResponseTooLarge,
+            format!("The answer's body is larger than {} KiB.", max_body / 1024),
+        )),
+        Err(error) => {
+            let hyper = error.downcast_ref::<hyper::Error>();
+            Err(hyper
+                .map_or_else(|| failure(Reason::ProtocolError, "The answer's body cannot be read."), broken))
+        }
     }
 }
 
@@ -92,35 +138,18 @@ fn broken(error: &hyper::Error) -> Failure {
     }
 }
 
-async fn judge(
-    response: Response<Incoming>,
+fn judge(
+    answer: &Answer,
     question: &HttpProbe,
     authentication: OnAuthenticationRequired,
 ) -> Result<(), Failure> {
-    let status = response.status();
     // A query may hold what is not for everybody's eyes.
     let path: String = question.path.split('?').next().unwrap_or_default().chars().take(48).collect();
     let asked = format!("{} {path}", question.method.as_str());
-    if !question.expected_statuses.contains(&status.as_u16()) {
-        return unexpected(status, &asked, question, authentication);
+    if !question.expected_statuses.contains(&answer.status.as_u16()) {
+        return unexpected(answer.status, &asked, &question.expected_statuses, authentication);
     }
-    if question.method == Method::Head {
-        return Ok(());
-    }
-    let body = match Limited::new(response.into_body(), MAX_BODY).collect().await {
-        Ok(body) => body.to_bytes(),
-        Err(error) if error.is::<LengthLimitError>() => {
-            return Err(failure(Reason::ResponseTooLarge, "The answer's body is larger than 64 KiB."));
-        }
-        Err(error) => {
-            let hyper = error.downcast_ref::<hyper::Error>();
-            return Err(hyper.map_or_else(
-                || failure(Reason::ProtocolError, "The answer's body cannot be read."),
-                broken,
-            ));
-        }
-    };
-    if says_well(&body) {
+    if question.method == Method::Head || says_well(&answer.body) {
         Ok(())
     } else {
         Err(failure(
@@ -130,10 +159,11 @@ async fn judge(
     }
 }
 
-fn unexpected(
+/// What a status says that is none of the expected ones.
+pub(super) fn unexpected(
     status: StatusCode,
     asked: &str,
-    question: &HttpProbe,
+    expected: &[u16],
     authentication: OnAuthenticationRequired,
 ) -> Result<(), Failure> {
     let code = status.as_u16();
@@ -151,7 +181,7 @@ fn unexpected(
             format!("{asked} answered with a redirect ({code}), not followed: probe where it leads."),
         )),
         _ => {
-            let expected: Vec<String> = question.expected_statuses.iter().map(u16::to_string).collect();
+            let expected: Vec<String> = expected.iter().map(u16::to_string).collect();
             Err(failure(
                 Reason::UnexpectedStatus,
                 format!("{asked} answered {code}, expected {}.", expected.join(", ")),

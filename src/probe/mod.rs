@@ -1,6 +1,7 @@
 //! Probes: network I/O that decides nothing. One question to one target, one total deadline, one
 //! [`Outcome`]. The target policy says yes to the very address that is dialled, or nothing is sent.
 
+mod a2a;
 mod dial;
 mod grpc;
 mod http;
@@ -83,18 +84,41 @@ impl Prober {
             Ok(addresses) => addresses,
             Err(outcome) => return outcome,
         };
-        progress.reach(Phase::Connect);
-        let stream = match dial::dial(&addresses, target.address.port, &policy).await {
+        let dial = async || {
+            progress.reach(Phase::Connect);
+            let stream = dial::dial(&addresses, target.address.port, &policy).await?;
+            progress.reach(Phase::Answer);
+            Ok::<_, Outcome>(stream)
+        };
+        let stream = match dial().await {
             Ok(stream) => stream,
             Err(outcome) => return outcome,
         };
-        progress.reach(Phase::Answer);
         match &spec.protocol {
             Protocol::Tcp => Outcome::Passed { latency: started.elapsed() },
             Protocol::Other(name) => not_asked(Reason::NotSupported, format!("{name} is not probed.")),
             Protocol::Http(question) => {
                 let asked = http::ask(stream, &target.address, question, spec.on_authentication_required);
                 outcome(asked.await, started)
+            }
+            Protocol::A2a { card_path } => {
+                let mut stream = Some(stream);
+                let mut nothing = None;
+                for path in a2a::paths(card_path.as_deref()) {
+                    let stream = match stream.take() {
+                        Some(stream) => stream,
+                        None => match dial().await {
+                            Ok(stream) => stream,
+                            Err(outcome) => return outcome,
+                        },
+                    };
+                    match a2a::ask(stream, &target.address, path, spec.on_authentication_required).await {
+                        a2a::Found::Verdict(verdict) => return outcome(verdict, started),
+                        // The first path is the one that people look at.
+                        a2a::Found::NotHere(failure) => nothing = nothing.or(Some(failure)),
+                    }
+                }
+                nothing.map_or(Outcome::Passed { latency: started.elapsed() }, Outcome::Failed)
             }
             Protocol::Grpc { service } => {
                 let authentication = spec.on_authentication_required;

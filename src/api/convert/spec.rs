@@ -8,8 +8,8 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
 use crate::api::v1alpha1::{
-    AgentEndpoint, AgentEndpointSpec, AuthenticationRequiredPolicy, Connection, Expand, HttpMethod, Probe,
-    RegistrationPolicy,
+    A2aLevel, AgentEndpoint, AgentEndpointSpec, AuthenticationRequiredPolicy, Connection, Expand, HttpMethod,
+    Probe, RegistrationPolicy,
 };
 use crate::domain::address::{Host, parse_host};
 use crate::domain::condition::whole_seconds;
@@ -177,12 +177,14 @@ fn probe(probe: Option<&Probe>, defaults: &ProbeDefaults) -> ProbeSpec {
 }
 
 fn protocol(probe: &Probe, defaults: &ProbeDefaults) -> Protocol {
-    let named = [("a2a", probe.a2a.is_some()), ("mcp", probe.mcp.is_some())];
-    if let Some((name, _)) = named.into_iter().find(|(_, given)| *given) {
-        return Protocol::Other(name);
+    if probe.mcp.is_some() {
+        return Protocol::Other("mcp");
     }
     if probe.tcp.is_some() {
         return Protocol::Tcp;
+    }
+    if let Some(a2a) = &probe.a2a {
+        return Protocol::A2a { card_path: a2a.card_path.clone() };
     }
     if let Some(grpc) = &probe.grpc {
         return Protocol::Grpc { service: grpc.service.clone().unwrap_or_default() };
@@ -366,7 +368,7 @@ fn unsupported(spec: &AgentEndpointSpec) -> Option<Refusal> {
     let reuse = probe.http.as_ref().is_some_and(|http| http.connection == Some(Connection::Reuse));
     let expand = spec.service_ref.as_ref().is_some_and(|s| s.expand == Expand::Endpoints);
     let given = [
-        (probe.a2a.is_some(), "probe.a2a"),
+        (probe.a2a.as_ref().is_some_and(|a2a| a2a.level == Some(A2aLevel::Rpc)), "probe.a2a.level: RPC"),
         (probe.mcp.is_some(), "probe.mcp"),
         (reuse, "probe.http.connection: Reuse"),
         (probe.tls.is_some(), "probe.tls"),

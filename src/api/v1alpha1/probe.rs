@@ -29,7 +29,6 @@ pub struct Probe {
     pub grpc: Option<GrpcProbe>,
 
     /// Reads the agent card of the A2A protocol. At most one of `http`, `tcp`, `grpc`, `a2a` and `mcp` is set.
-    /// Has no effect in this release yet: such an object is not accepted (`NotSupported`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub a2a: Option<A2aProbe>,
 
@@ -219,12 +218,13 @@ pub struct GrpcProbe {
 #[serde(rename_all = "camelCase")]
 pub struct A2aProbe {
     /// Path of the agent card, with the same rules as `http.path`, at most 1024 characters.
-    /// Absent means "/.well-known/agent-card.json".
+    /// Absent means "/.well-known/agent-card.json", and "/.well-known/agent.json" when nothing is there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "formats::request_path")]
     pub card_path: Option<String>,
 
     /// How far the check goes: `Card` reads and checks the agent card, `RPC` also calls the agent. Absent means `Card`.
+    /// `RPC` has no effect in this release yet: such an object is not accepted (`NotSupported`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "formats::of::<A2aLevel>")]
     pub level: Option<A2aLevel>,
