@@ -55,7 +55,12 @@ impl Report {
             }
             (Kind::Bool(_), Type::Boolean) | (_, Type::Any) => node.to_json(),
             (found, wanted) => {
-                self.at(node, path, format!("must be {}, not {}", name(wanted), found_name(found)));
+                let what = format!("must be {}, not {}", name(wanted), found_name(found));
+                let mut problem = Problem::new(node.at, path, what);
+                if wanted == Type::Text && matches!(found, Kind::Bool(_) | Kind::Number(_)) {
+                    problem.hint = Some("put it in quotes".to_owned());
+                }
+                self.problem(problem);
                 return node.to_json();
             }
         };
