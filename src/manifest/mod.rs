@@ -10,6 +10,7 @@ pub mod files;
 mod metadata;
 mod node;
 mod problem;
+mod quirks;
 mod rules;
 mod scalar;
 mod schema;
@@ -138,7 +139,7 @@ fn object(root: &Node, report: &mut Report, manifest: &mut Manifest, listed: Opt
             endpoint(root, report, manifest);
         }
         version if version == ours => report.problem(
-            Problem::new(at("kind"), "kind", format!("{GROUP}/{VERSION} has no kind {kind:?}"))
+            Problem::new(at("kind"), "kind", format!("{GROUP}/{VERSION} has no kind {}", check::shown(kind)))
                 .hint("AgentEndpoint is there"),
         ),
         version if version.starts_with(&format!("{GROUP}/")) => report.problem(
@@ -198,7 +199,8 @@ fn endpoint(root: &Node, report: &mut Report, manifest: &mut Manifest) {
         report.names(schema.fields.get("status"), status, "status");
     }
     let Some((spec, schema)) = root.get("spec").zip(schema.fields.get("spec")) else {
-        return report.problem(Problem::new(root.at, "spec", "required"));
+        let at = root.fields().and_then(|fields| fields.get("spec")).map_or(root.at, |field| field.at);
+        return report.problem(Problem::new(at, "spec", "required"));
     };
     let spec = report.check(schema, spec, "spec");
     if report.problems.len() > before {
