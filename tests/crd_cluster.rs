@@ -13,6 +13,8 @@ mod decoding;
 mod generate;
 #[path = "crd_cluster/kubectl.rs"]
 mod kubectl;
+#[path = "crd_cluster/manifests.rs"]
+mod manifests;
 #[path = "crd_cluster/rules.rs"]
 mod rules;
 #[path = "crd_cluster/spec.rs"]
@@ -57,5 +59,7 @@ on_both_servers!(
     status::every_condition_that_we_write_is_accepted,
     status::a_status_at_its_limits_is_accepted_and_comes_back_unchanged,
     decoding::a_spec_that_we_write_is_accepted_and_comes_back_unchanged,
+    manifests::the_corpus_gets_the_same_verdict_from_kubectl_and_from_us,
+    manifests::random_objects_get_the_same_verdict_from_kubectl_and_from_us,
     kubectl::applying_the_crd_again_changes_nothing_and_leaves_no_diff,
 );

@@ -55,7 +55,12 @@ impl Report {
             }
             (Kind::Bool(_), Type::Boolean) | (_, Type::Any) => node.to_json(),
             (found, wanted) => {
-                self.at(node, path, format!("must be {}, not {}", name(wanted), found_name(found)));
+                let what = format!("must be {}, not {}", name(wanted), found_name(found));
+                let mut problem = Problem::new(node.at, path, what);
+                if wanted == Type::Text && matches!(found, Kind::Bool(_) | Kind::Number(_)) {
+                    problem.hint = Some("put it in quotes".to_owned());
+                }
+                self.problem(problem);
                 return node.to_json();
             }
         };
@@ -64,7 +69,7 @@ impl Report {
             let given = value.as_str().unwrap_or_default();
             let known = schema.words.iter().filter_map(Value::as_str);
             let mut problem =
-                Problem::new(node.at, path, format!("{value} is not one of {}", words.join(", ")));
+                Problem::new(node.at, path, format!("{} is not one of {}", shown(given), words.join(", ")));
             problem.hint = closest(given, known).map(|word| format!("did you mean `{word}`?"));
             self.problem(problem);
         }
@@ -159,12 +164,12 @@ impl Report {
     fn text(&mut self, schema: &Schema, node: &Node, text: &str, path: &str) {
         self.size(schema, node, text.chars().count() as u64, "characters", path);
         if let Some(pattern) = schema.pattern.as_ref().filter(|pattern| !pattern.is_match(text)) {
-            self.at(node, path, format!("{text:?} does not match {pattern}"));
+            self.at(node, path, format!("{} does not match {pattern}", shown(text)));
         }
         // RFC 3339 as Go has it: jiff also reads a space or a small t between date and time.
         let time = || text.as_bytes().get(10) == Some(&b'T') && text.parse::<jiff::Timestamp>().is_ok();
         if schema.date_time && !time() {
-            self.at(node, path, format!("{text:?} is not a time such as 2026-01-02T15:04:05Z"));
+            self.at(node, path, format!("{} is not a time such as 2026-01-02T15:04:05Z", shown(text)));
         }
     }
 
@@ -220,6 +225,12 @@ fn closest<'a>(given: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a 
     (near.0 <= 2 && near.0 < given.chars().count()).then_some(near.1)
 }
 
+/// A text in quotes; of a long one the beginning.
+pub fn shown(text: &str) -> String {
+    let short: String = text.chars().take(80).collect();
+    if short.len() == text.len() { format!("{text:?}") } else { format!("{short:?}…") }
+}
+
 fn between<T: std::fmt::Display>(least: Option<T>, most: Option<T>) -> String {
     match (least, most) {
         (Some(least), Some(most)) => format!("{least} to {most}"),
@@ -246,7 +257,7 @@ fn found_name(kind: &Kind) -> String {
         Kind::Null => "null".to_owned(),
         Kind::Bool(value) => format!("the boolean {value}"),
         Kind::Number(number) => format!("the number {number}"),
-        Kind::Text(text) => format!("the text {:?}", text.chars().take(40).collect::<String>()),
+        Kind::Text(text) => format!("the text {}", shown(text)),
         Kind::List(_) => "a list".to_owned(),
         Kind::Map(_) => "a map".to_owned(),
     }

@@ -1,7 +1,7 @@
 //! Bytes to documents, cut where kubectl cuts them.
 //!
-//! kubectl reads JSON values one after the other for as long as they are JSON, and the rest as YAML
-//! that is cut at each line that begins with `---`, before any YAML parser sees it.
+//! What begins with `{` kubectl reads as JSON values, one after the other for as long as they are JSON, and the rest as
+//! YAML that is cut at each line that begins with `---`, before any YAML parser sees it.
 
 use serde::de::IgnoredAny;
 
@@ -16,6 +16,20 @@ pub struct Document {
     pub start: Position,
     /// JSON knows escapes that YAML as kubectl reads it does not, and the other way round.
     pub json: bool,
+}
+
+impl Document {
+    /// The place in the file of a line, from 1, and a column, from 0, of the document.
+    pub fn at(&self, line: usize, column: usize) -> Position {
+        let before = if line <= 1 { self.start.column - 1 } else { 0 };
+        Position { line: self.start.line + line.max(1) - 1, column: column + before + 1 }
+    }
+
+    /// The place in the file of a byte of the document.
+    pub fn place(&self, text: &str, offset: usize) -> Position {
+        let Position { line, column } = position(text, offset);
+        self.at(line, column - 1)
+    }
 }
 
 /// The text of a file as kubectl decodes it: by its byte order mark, else as UTF-8 in which wrong bytes are replaced.
@@ -41,6 +55,10 @@ pub fn decode(bytes: &[u8]) -> (String, bool) {
 pub fn split(text: &str, problems: &mut Vec<Problem>) -> Vec<Document> {
     let mut documents = Vec::new();
     let mut offset = 0;
+    if !text.trim_start().starts_with('{') {
+        yaml(text, 0, &mut documents, problems);
+        return documents;
+    }
     loop {
         let rest = &text[offset..];
         let mut values = serde_json::Deserializer::from_str(rest).into_iter::<IgnoredAny>();

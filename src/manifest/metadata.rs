@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use serde_json::{Value, json};
 
-use super::check::Report;
+use super::check::{Report, shown};
 use super::node::{Kind, Node};
 use super::problem::Problem;
 use super::schema::Schema;
@@ -78,7 +78,7 @@ fn names(report: &mut Report, metadata: &Node) {
     let at = |name: &str| metadata.get(name).map_or(metadata.at, |node| node.at);
     match text("name") {
         Some(name) if !is_subdomain(name) => {
-            report.problem(Problem::new(at("name"), "metadata.name", format!("{name:?} {subdomain}")));
+            report.problem(Problem::new(at("name"), "metadata.name", format!("{} {subdomain}", shown(name))));
         }
         Some(_) => {}
         None if text("generateName").is_some() => report.problem(
@@ -92,11 +92,12 @@ fn names(report: &mut Report, metadata: &Node) {
         None => {}
     }
     if let Some(prefix) = text("generateName").filter(|prefix| !is_subdomain(prefix.trim_end_matches('-'))) {
-        let what = format!("{prefix:?} {subdomain}");
+        let what = format!("{} {subdomain}", shown(prefix));
         report.problem(Problem::new(at("generateName"), "metadata.generateName", what));
     }
     if let Some(namespace) = text("namespace").filter(|namespace| !is_label(namespace)) {
-        let what = format!("{namespace:?} has not only lower-case letters, digits and `-`, or more than 63");
+        let what =
+            format!("{} is not made of at most 63 lower-case letters, digits and `-`", shown(namespace));
         report.problem(Problem::new(at("namespace"), "metadata.namespace", what));
     }
 }

@@ -10,10 +10,12 @@ pub mod files;
 mod metadata;
 mod node;
 mod problem;
+mod quirks;
 mod rules;
 mod scalar;
 mod schema;
 
+use std::collections::HashMap;
 use std::sync::LazyLock;
 
 use serde_json::json;
@@ -26,6 +28,9 @@ use documents::{decode, split};
 use node::{Kind, Node};
 pub use problem::{Position, Problem};
 use schema::Schema;
+
+/// Of one file.
+const MAX_DOCUMENTS: usize = 10_000;
 
 /// An endpoint that a file declares.
 #[derive(Clone, Debug)]
@@ -65,7 +70,13 @@ pub fn read(bytes: &[u8]) -> Manifest {
         let what = "some bytes are not UTF-8; they are read as U+FFFD";
         manifest.warnings.push(Problem::new(Position::START, "", what));
     }
-    for document in split(&text, &mut manifest.problems) {
+    let mut documents = split(&text, &mut manifest.problems);
+    if let Some(first) = documents.get(MAX_DOCUMENTS) {
+        let what = format!("more than {MAX_DOCUMENTS} documents; the rest is not read");
+        manifest.problems.push(Problem::new(first.start, "", what));
+        documents.truncate(MAX_DOCUMENTS);
+    }
+    for document in documents {
         let mut report = Report::default();
         match node::parse(&document, &mut report.warnings) {
             Ok(root) => object(&root, &mut report, &mut manifest, None),
@@ -76,15 +87,13 @@ pub fn read(bytes: &[u8]) -> Manifest {
     }
     manifest.problems.sort_by_key(|problem| problem.at);
     manifest.warnings.sort_by_key(|warning| warning.at);
-    let mut seen: Vec<&Declaration> = Vec::new();
-    for declaration in &manifest.endpoints {
-        match seen.iter().find(|other| other.id == declaration.id) {
-            Some(first) => manifest.warnings.push(Problem::new(
-                declaration.at,
-                "metadata.name",
-                format!("{} is already declared in line {}", declaration.id, first.at.line),
-            )),
-            None => seen.push(declaration),
+    let mut seen = HashMap::new();
+    for Declaration { id, at, .. } in &manifest.endpoints {
+        if let Some(first) = seen.get(id) {
+            let what = format!("{id} is already declared in line {first}");
+            manifest.warnings.push(Problem::new(*at, "metadata.name", what));
+        } else {
+            seen.insert(id, at.line);
         }
     }
     manifest
@@ -130,7 +139,7 @@ fn object(root: &Node, report: &mut Report, manifest: &mut Manifest, listed: Opt
             endpoint(root, report, manifest);
         }
         version if version == ours => report.problem(
-            Problem::new(at("kind"), "kind", format!("{GROUP}/{VERSION} has no kind {kind:?}"))
+            Problem::new(at("kind"), "kind", format!("{GROUP}/{VERSION} has no kind {}", check::shown(kind)))
                 .hint("AgentEndpoint is there"),
         ),
         version if version.starts_with(&format!("{GROUP}/")) => report.problem(
@@ -190,7 +199,8 @@ fn endpoint(root: &Node, report: &mut Report, manifest: &mut Manifest) {
         report.names(schema.fields.get("status"), status, "status");
     }
     let Some((spec, schema)) = root.get("spec").zip(schema.fields.get("spec")) else {
-        return report.problem(Problem::new(root.at, "spec", "required"));
+        let at = root.fields().and_then(|fields| fields.get("spec")).map_or(root.at, |field| field.at);
+        return report.problem(Problem::new(at, "spec", "required"));
     };
     let spec = report.check(schema, spec, "spec");
     if report.problems.len() > before {

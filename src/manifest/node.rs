@@ -1,14 +1,14 @@
 //! A document as a tree in which every value knows its place.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::LazyLock;
+use std::ops::Range;
 
 use granit_parser::{Event, Parser, ScalarStyle, Span, StrInput, StructureStyle, Tag};
-use regex::Regex;
 use serde_json::{Number, Value};
 
 use super::documents::Document;
 use super::problem::{Position, Problem};
+use super::quirks::{foreign_escape, indenting_tab, printable, surrogates_joined, tabs_as_spaces};
 use super::scalar::{self, Scalar};
 
 /// Nesting of lists and maps, each of flow and of block style.
@@ -99,13 +99,34 @@ impl Node {
 /// With the first problem: a parser knows nothing of what follows it.
 pub fn parse(document: &Document, warnings: &mut Vec<Problem>) -> Result<Node, Problem> {
     let text = if document.json { surrogates_joined(&document.text) } else { document.text.clone() };
-    if let Some(offset) = text.char_indices().find(|(_, c)| !document.json && !printable(*c)) {
-        let before = &text[..offset.0];
-        let line = before.matches('\n').count();
-        let column = before.chars().rev().take_while(|c| *c != '\n').count();
-        let at = placed(document.start, line + 1, column);
-        return Err(Problem::new(at, "", format!("the control character {:?} is not allowed", offset.1)));
+    if let Some(at) = text.find(|c| !document.json && !printable(c)) {
+        let control = text[at..].chars().next().unwrap_or_default();
+        let what = format!("the control character {control:?} is not allowed");
+        return Err(Problem::new(document.place(&text, at), "", what));
     }
+    let before = warnings.len();
+    let (root, free) = match read(document, &text, warnings) {
+        Ok(read) => read,
+        Err(problem) => {
+            // In a flow collection kubectl lets tabs indent and this parser does not.
+            let spaced = tabs_as_spaces(&text).ok_or(problem.clone())?;
+            warnings.truncate(before);
+            read(document, &spaced, warnings).map_err(|_| problem)?
+        }
+    };
+    match indenting_tab(&text, free) {
+        Some(at) if !document.json => {
+            Err(Problem::new(document.place(&text, at), "", "a tab cannot indent").hint("use spaces"))
+        }
+        _ => Ok(root),
+    }
+}
+
+fn read(
+    document: &Document,
+    text: &str,
+    warnings: &mut Vec<Problem>,
+) -> Result<(Node, Vec<Range<usize>>), Problem> {
     let options = granit_parser::options! {
         disallow_directives: true,
         emit_comments: false,
@@ -115,8 +136,8 @@ pub fn parse(document: &Document, warnings: &mut Vec<Problem>) -> Result<Node, P
         simple_key_max_lookahead: if document.json { 1 << 20 } else { 1024 },
     };
     let mut reader = Reader {
-        parser: Parser::new_from_str_with_options(&text, options),
-        text: &text,
+        parser: Parser::new_from_str_with_options(text, options),
+        text,
         document,
         anchors: HashMap::new(),
         values: 0,
@@ -125,87 +146,7 @@ pub fn parse(document: &Document, warnings: &mut Vec<Problem>) -> Result<Node, P
         warnings,
     };
     let root = reader.document()?;
-    let free = merged(std::mem::take(&mut reader.free));
-    let is_free = |at: usize| {
-        free[..free.partition_point(|range| range.start <= at)].last().is_some_and(|range| at < range.end)
-    };
-    match TAB.find_iter(&text).find(|tab| !is_free(tab.start())) {
-        Some(tab) if !document.json => {
-            let line = text[..tab.start()].matches('\n').count() + 1;
-            let at = placed(document.start, line, tab.len() - 1);
-            Err(Problem::new(at, "", "a tab cannot indent").hint("use spaces"))
-        }
-        _ => Ok(root),
-    }
-}
-
-/// Ranges of which none overlaps another, in order.
-fn merged(mut ranges: Vec<std::ops::Range<usize>>) -> Vec<std::ops::Range<usize>> {
-    ranges.sort_by_key(|range| range.start);
-    let mut merged: Vec<std::ops::Range<usize>> = Vec::new();
-    for range in ranges {
-        match merged.last_mut().filter(|last| range.start < last.end) {
-            Some(last) => last.end = last.end.max(range.end),
-            None => merged.push(range),
-        }
-    }
-    merged
-}
-
-/// A tab where only spaces may indent. The parser takes some of them, kubectl's takes none.
-static TAB: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"(?m)^ *(?:- +)*-?\t").expect("a constant"));
-
-/// What Go's YAML reader lets through.
-fn printable(c: char) -> bool {
-    matches!(c, '\t' | '\n' | '\r' | ' '..='~' | '\u{85}' | '\u{a0}'..='\u{d7ff}' | '\u{e000}'..='\u{fffd}' | '\u{10000}'..)
-}
-
-/// Escapes of JSON that YAML 1.1 does not have: a slash, and half a character.
-fn foreign_escape(quoted: &str) -> Option<&str> {
-    let mut rest = quoted;
-    while let Some(at) = rest.find('\\') {
-        let escape = &rest[at..];
-        let code = escape.get(2..6).and_then(|hex| u32::from_str_radix(hex, 16).ok());
-        let half = escape.starts_with("\\u") && code.is_some_and(|code| (0xd800..0xe000).contains(&code));
-        if escape.starts_with("\\/") || half {
-            return escape.get(..if half { 6 } else { 2 });
-        }
-        rest = escape.get(2..).unwrap_or_default();
-    }
-    None
-}
-
-/// JSON writes characters beyond the first 65,536 as two escapes, which YAML does not know.
-fn surrogates_joined(text: &str) -> String {
-    let mut joined = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some(at) = rest.find('\\') {
-        joined.push_str(&rest[..at]);
-        let unit = |escape: &str| {
-            escape.strip_prefix("\\u").and_then(|hex| u16::from_str_radix(hex.get(..4)?, 16).ok())
-        };
-        let pair = unit(&rest[at..]).zip(rest.get(at + 6..).and_then(unit));
-        let character = pair.and_then(|(high, low)| char::decode_utf16([high, low]).next()?.ok());
-        let length = match character.filter(|c| u32::from(*c) > 0xffff) {
-            Some(character) => {
-                joined.push(character);
-                12
-            }
-            // A backslash and what it escapes: one character, or the `u` of an escape.
-            None => {
-                let escaped = rest[at + 1..].chars().next().map_or(0, char::len_utf8);
-                joined.push_str(&rest[at..at + 1 + escaped]);
-                1 + escaped
-            }
-        };
-        rest = &rest[at + length..];
-    }
-    joined + rest
-}
-
-fn placed(start: Position, line: usize, column: usize) -> Position {
-    let before = if line == 1 { start.column - 1 } else { 0 };
-    Position { line: start.line + line - 1, column: column + before + 1 }
+    Ok((root, reader.free))
 }
 
 struct Reader<'a> {
@@ -216,7 +157,7 @@ struct Reader<'a> {
     values: usize,
     aliased: usize,
     /// Byte ranges in which a tab may stand where it likes: scalars and flow collections.
-    free: Vec<std::ops::Range<usize>>,
+    free: Vec<Range<usize>>,
     warnings: &'a mut Vec<Problem>,
 }
 
@@ -226,7 +167,7 @@ impl<'a> Reader<'a> {
             Some(Ok(next)) => Ok(next),
             Some(Err(error)) => {
                 let marker = error.marker();
-                let at = placed(self.document.start, marker.line().max(1), marker.col());
+                let at = self.document.at(marker.line(), marker.col());
                 Err(Problem::new(at, "", error.info()))
             }
             None => Err(Problem::new(self.document.start, "", "the document ends too early")),
@@ -234,7 +175,7 @@ impl<'a> Reader<'a> {
     }
 
     fn place(&self, span: &Span) -> Position {
-        placed(self.document.start, span.start.line().max(1), span.start.col())
+        self.document.at(span.start.line(), span.start.col())
     }
 
     fn document(&mut self) -> Result<Node, Problem> {

@@ -1,28 +1,29 @@
 //! Standalone mode: objects come from a directory of manifests, status goes to SQLite, notices to
 //! the log. Everything in between is the same engine, the same `plan`, the same mirror.
 
-pub mod manifests;
+mod catalog;
+mod directory;
+mod objects;
 pub mod store;
 
-use std::collections::{BTreeMap, HashSet};
-use std::path::PathBuf;
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures::FutureExt as _;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
-use kube::core::DeserializeGuard;
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use crate::api::convert::{Facts, Rules, ServiceFacts, endpoint, to_object};
-use crate::api::v1alpha1::AgentEndpoint;
-use crate::domain::{Endpoint, EndpointId, Status, plan};
+use crate::api::convert::Rules;
 use crate::engine::Engine;
-use crate::mirror::{Mirror, Surroundings};
+use crate::mirror::{Mirror, Source, Surroundings};
 use crate::ops::health::{Check, Health};
-use crate::ops::now;
 use crate::registry_client::OrchestratorIdentity;
 use crate::view::View;
+use catalog::{Catalog, News};
+use directory::{Reader, Reading, Watch};
+use objects::Objects;
 use store::{Store, StoreError};
 
 /// Why standalone mode cannot run.
@@ -57,14 +58,10 @@ pub struct Settings {
     pub view: View,
 }
 
-/// What was read, and what is known of it.
-struct Declared {
-    object: AgentEndpoint,
-    status: Option<Status>,
-}
+/// A status or an object that could not be written is tried again this soon.
+const RETRY: Duration = Duration::from_secs(5);
 
-/// Reads the manifests once and probes what they declare until `shutdown`. Bad manifests are
-/// logged; the others work.
+/// Probes what the manifests declare until `shutdown`, and follows their edits. Bad manifests are logged; the others work.
 pub async fn run(
     settings: Settings,
     engine: Engine,
@@ -72,147 +69,164 @@ pub async fn run(
     health: Health,
     shutdown: CancellationToken,
 ) -> Result<(), Error> {
-    let unreadable = |source| Error::Directory { path: settings.manifests.clone(), source };
-    let mut read = manifests::read(&settings.manifests).map_err(unreadable)?;
-    read.endpoints.retain(|_, object| object.spec.class_name == settings.class);
-    let store = Store::open(&settings.database).await?;
-    let source = store.begin().await?;
-    for error in &read.errors {
-        tracing::error!(error = %error, "a manifest cannot be used");
-    }
+    let directory = settings.manifests.clone();
+    let (reader, reading) = read(Reader::default(), directory.clone()).await;
+    let reading = reading.map_err(|source| Error::Directory { path: directory.clone(), source })?;
+    let Some((store, source)) = open(&settings.database, &health, &shutdown).await? else { return Ok(()) };
+    let mut catalog = Catalog::default();
+    tell(&catalog.update(&directory, Ok(reading)));
     tracing::info!(
-        endpoints = read.endpoints.len(), files = read.files, manifests = %settings.manifests.display(),
+        endpoints = catalog.endpoints().count(), files = catalog.files(), manifests = %directory.display(),
         database = %settings.database.display(), "standalone mode"
     );
-    let names: HashSet<EndpointId> = read.endpoints.keys().cloned().collect();
-    // A file that cannot be read is no word that its endpoints are gone.
-    let complete = read.errors.is_empty();
-    if complete {
-        store.keep_only(&names).await?;
-    }
-    let mut declared = declare(&store, read.endpoints).await?;
-    declared.values().for_each(|known| show(&settings.view, known));
-    health.set("started", Check::Ok);
-    health.set(
-        "manifests",
-        if read.errors.is_empty() {
-            Check::Ok
-        } else {
-            Check::NotReady(format!("{} of the manifests cannot be used; see the log", read.errors.len()))
-        },
+    let view = settings.view;
+    view.heard();
+    let mut objects = Objects::new(
+        settings.rules,
+        settings.class.clone(),
+        engine.clone(),
+        mirror.clone(),
+        store.clone(),
+        view.clone(),
     );
+    let mut due = objects.first(&catalog).await?;
+    health.set("started", Check::Ok);
 
     let changes = engine.changes();
     let hints = changes.clone();
-    let (directory, class) = (settings.manifests.clone(), settings.class.clone());
     let surroundings = Surroundings {
-        relist: Arc::new(move || {
-            let (directory, class) = (directory.clone(), class.clone());
-            async move {
-                let read =
-                    tokio::task::spawn_blocking(move || manifests::read(&directory)).await.ok()?.ok()?;
-                let ours = read.endpoints.into_iter().filter(|(_, object)| object.spec.class_name == class);
-                read.errors.is_empty().then(|| ours.map(|(id, _)| id).collect())
-            }
-            .boxed()
-        }),
+        relist: relist(directory.clone(), settings.class),
         hint: Arc::new(move |id| hints.push(id)),
         may_write: Arc::new(|| true),
     };
     let identity = OrchestratorIdentity { orchestrator_id: source.id.clone(), ..settings.identity };
     let mirroring = mirror.run(source, identity, surroundings, shutdown.clone());
     let probing = engine.run(shutdown.clone());
+    let (readings, mut read_again) = mpsc::channel(1);
+    let watching = shutdown.run_until_cancelled(watch(directory.clone(), reader, readings));
     let looking = async {
-        let mut due: HashSet<EndpointId> = declared.keys().cloned().collect();
-        let mut opened = false;
+        let mut unsettled = false;
         loop {
+            let incomplete = catalog.incomplete();
+            health.set("manifests", incomplete.clone().map_or(Check::Ok, Check::NotReady));
             let mut failed = HashSet::new();
             for id in due {
-                if !look(&id, &mut declared, &settings.rules, &engine, &mirror, &store, &settings.view).await
-                {
+                // What one write waits for in vain, the others would too.
+                if !failed.is_empty() || !objects.look(&id).await {
                     failed.insert(id);
                 }
             }
-            if complete && !std::mem::replace(&mut opened, true) {
-                mirror.open();
+            health.set("database", objects.trouble().map_or(Check::Ok, Check::Trouble));
+            if incomplete.is_none() && !unsettled {
+                objects.open().await;
             }
+            let retry = unsettled || !failed.is_empty();
             due = tokio::select! {
                 () = shutdown.cancelled() => break,
-                () = tokio::time::sleep(RETRY), if !failed.is_empty() => HashSet::new(),
+                () = tokio::time::sleep(RETRY), if retry => HashSet::new(),
                 ids = changes.take() => ids,
+                Some(reading) = read_again.recv() => {
+                    if reading.is_ok() {
+                        view.heard();
+                    }
+                    tell(&catalog.update(&directory, reading));
+                    unsettled = true;
+                    HashSet::new()
+                }
             };
+            if unsettled {
+                let (changed, settled) = objects.settle(&catalog).await;
+                due.extend(changed);
+                unsettled = !settled;
+            }
             due.extend(failed);
         }
     };
-    tokio::join!(mirroring, probing, looking);
+    tokio::join!(mirroring, probing, watching, looking);
     store.close().await;
     Ok(())
 }
 
-async fn declare(
-    store: &Store,
-    endpoints: BTreeMap<EndpointId, AgentEndpoint>,
-) -> Result<BTreeMap<EndpointId, Declared>, StoreError> {
-    let mut declared = BTreeMap::new();
-    for (id, mut object) in endpoints {
-        let spec = serde_json::to_string(&object.spec).map_err(|e| sqlx::Error::Encode(Box::new(e)))?;
-        let row = store.declare(&id, &spec, now()).await?;
-        object.metadata.uid = Some(row.uid);
-        object.metadata.generation = Some(row.generation);
-        object.metadata.creation_timestamp = Some(Time(row.created));
-        declared.insert(id, Declared { object, status: row.status });
-    }
-    Ok(declared)
-}
-
-/// Shows an object with its status, as `kubectl get` would.
-fn show(view: &View, known: &Declared) {
-    let status = known.status.as_ref().map(to_object);
-    let object = AgentEndpoint { status, ..known.object.clone() };
-    view.put(Arc::new(DeserializeGuard(Ok(object))));
-}
-
-/// A status that could not be written is tried again this soon.
-const RETRY: Duration = Duration::from_secs(5);
-
-/// One look at one endpoint: the same steps as in a cluster. False: the status could not be written.
-async fn look(
-    id: &EndpointId,
-    declared: &mut BTreeMap<EndpointId, Declared>,
-    rules: &(dyn Fn() -> Rules + Send + Sync),
-    engine: &Engine,
-    mirror: &Mirror,
-    store: &Store,
-    view: &View,
-) -> bool {
-    let Some(known) = declared.get_mut(id) else { return true };
-    let facts = Facts { service: ServiceFacts::NoCluster, allowed_agent_ids: Vec::new() };
-    let endpoint: Endpoint = endpoint(&known.object, &rules(), &facts);
-    let restored = known.status.as_ref().filter(|s| s.observed_generation == endpoint.generation);
-    engine.upsert(&endpoint, |address| restored.and_then(|s| s.restore(address)));
-    let states = engine.states(&endpoint);
-    let plan = plan(&endpoint, &states, &mirror.state(&endpoint), known.status.as_ref(), now());
-    let touched = mirror.put(&endpoint, plan.mirror);
-    touched.into_iter().for_each(|id| engine.changes().push(id));
-    if !plan.write {
-        return true;
-    }
-    match store.write(id, &plan.status).await {
-        Ok(()) => {
-            for notice in &plan.notices {
-                if notice.warning {
-                    tracing::warn!("{id} {}: {}", notice.reason, notice.note);
-                } else {
-                    tracing::info!("{id} {}: {}", notice.reason, notice.note);
-                }
+/// Opens the database. One that somebody else has locked is waited for; `None`: until the end.
+async fn open(
+    path: &Path,
+    health: &Health,
+    shutdown: &CancellationToken,
+) -> Result<Option<(Store, Source)>, StoreError> {
+    let mut told = false;
+    loop {
+        let opened = async {
+            let store = Store::open(path).await?;
+            let source = store.begin().await?;
+            Ok::<_, StoreError>((store, source))
+        };
+        match opened.await {
+            Ok(opened) => {
+                health.set("database", Check::Ok);
+                return Ok(Some(opened));
             }
-            known.status = Some(plan.status);
-            show(view, known);
-            true
+            Err(error) if error.is_locked() => {
+                let what = format!("{} is locked by another process: end it, or wait", path.display());
+                if !std::mem::replace(&mut told, true) {
+                    tracing::warn!("{what}");
+                }
+                health.set("database", Check::NotReady(what));
+            }
+            Err(error) => return Err(error),
         }
-        Err(error) => {
-            tracing::error!(endpoint = %id, error = %error, "the status could not be written; trying again");
-            false
+        tokio::select! {
+            () = shutdown.cancelled() => return Ok(None),
+            () = tokio::time::sleep(RETRY) => {}
         }
+    }
+}
+
+/// What the reading of a directory came to, with the reader for the next one: files are read on a thread of their own.
+async fn read(mut reader: Reader, directory: PathBuf) -> (Reader, std::io::Result<Reading>) {
+    let reading = tokio::task::spawn_blocking(move || {
+        let reading = reader.read(&directory);
+        (reader, reading)
+    });
+    // A reading that panicked is as good as none: everything is read anew next time.
+    reading.await.unwrap_or_else(|error| (Reader::default(), Err(std::io::Error::other(error))))
+}
+
+async fn watch(directory: PathBuf, mut reader: Reader, readings: mpsc::Sender<std::io::Result<Reading>>) {
+    let mut watch = Watch::new(&directory);
+    loop {
+        let reading;
+        (reader, reading) = read(reader, directory.clone()).await;
+        if readings.send(reading).await.is_err() {
+            return;
+        }
+        watch.next().await;
+    }
+}
+
+/// What is declared now, read with fresh eyes; `None` when that is not everything.
+fn relist(directory: PathBuf, class: String) -> crate::mirror::Relist {
+    Arc::new(move || {
+        let (directory, class) = (directory.clone(), class.clone());
+        async move {
+            let (_, reading) = read(Reader::default(), directory.clone()).await;
+            let mut catalog = Catalog::default();
+            catalog.update(&directory, reading);
+            let ours = catalog.endpoints().filter(|(_, object)| object.spec.class_name == class);
+            catalog.incomplete().is_none().then(|| ours.map(|(id, _)| id.clone()).collect())
+        }
+        .boxed()
+    })
+}
+
+/// Each once: a problem when it appears, and that it is gone when it is.
+fn tell(news: &News) {
+    for line in &news.worse {
+        tracing::error!("a manifest cannot be used: {line}");
+    }
+    for line in &news.warnings {
+        tracing::warn!("a manifest may not mean what it says: {line}");
+    }
+    for path in &news.mended {
+        tracing::info!("no problems any more: {}", path.display());
     }
 }

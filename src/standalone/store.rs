@@ -31,6 +31,17 @@ pub enum StoreError {
     Query(#[from] sqlx::Error),
 }
 
+impl StoreError {
+    /// Another process has it: waiting may help.
+    pub fn is_locked(&self) -> bool {
+        let text = match self {
+            StoreError::Open { cause, .. } => cause.clone(),
+            StoreError::Query(error) => error.to_string(),
+        };
+        text.contains("database is locked")
+    }
+}
+
 /// The database of standalone mode.
 #[derive(Clone)]
 pub struct Store {
@@ -85,9 +96,38 @@ impl Store {
         Ok(Source { id, epoch })
     }
 
-    /// Notes what the manifest says; a changed spec is a new generation.
+    /// Notes what the manifest says; a changed spec is a new generation. A row that says so already is left alone.
     pub async fn declare(&self, id: &EndpointId, spec: &str, now: Timestamp) -> Result<Row, StoreError> {
-        let (uid, created, generation, status): (String, i64, i64, Option<String>) = sqlx::query_as(
+        type Found = (String, i64, i64, Option<String>);
+        let same: Option<Found> = sqlx::query_as(
+            "SELECT uid, created_at, generation, status FROM endpoints
+             WHERE namespace = $1 AND name = $2 AND spec = $3",
+        )
+        .bind(&id.namespace)
+        .bind(&id.name)
+        .bind(spec)
+        .fetch_optional(&self.pool)
+        .await?;
+        let (uid, created, generation, status) = match same {
+            Some(same) => same,
+            None => self.insert(id, spec, now).await?,
+        };
+        Ok(Row {
+            uid,
+            created: Timestamp::from_second(created).unwrap_or(Timestamp::UNIX_EPOCH),
+            generation,
+            // A status of another release is no status: it is written anew.
+            status: status.and_then(|text| serde_json::from_str(&text).ok()),
+        })
+    }
+
+    async fn insert(
+        &self,
+        id: &EndpointId,
+        spec: &str,
+        now: Timestamp,
+    ) -> Result<(String, i64, i64, Option<String>), StoreError> {
+        Ok(sqlx::query_as(
             "INSERT INTO endpoints (namespace, name, uid, created_at, generation, spec)
              VALUES ($1, $2, $3, $4, 1, $5)
              ON CONFLICT (namespace, name) DO UPDATE SET
@@ -100,14 +140,7 @@ impl Store {
         .bind(now.as_second())
         .bind(spec)
         .fetch_one(&self.pool)
-        .await?;
-        Ok(Row {
-            uid,
-            created: Timestamp::from_second(created).unwrap_or(Timestamp::UNIX_EPOCH),
-            generation,
-            // A status of another release is no status: it is written anew.
-            status: status.and_then(|text| serde_json::from_str(&text).ok()),
-        })
+        .await?)
     }
 
     /// Writes a status.
@@ -122,17 +155,24 @@ impl Store {
         Ok(())
     }
 
+    /// Forgets an endpoint.
+    pub async fn forget(&self, id: &EndpointId) -> Result<(), StoreError> {
+        sqlx::query("DELETE FROM endpoints WHERE namespace = $1 AND name = $2")
+            .bind(&id.namespace)
+            .bind(&id.name)
+            .execute(&self.pool)
+            .await?;
+        Ok(())
+    }
+
     /// Forgets what is not declared any more.
     pub async fn keep_only(&self, declared: &HashSet<EndpointId>) -> Result<(), StoreError> {
         let rows: Vec<(String, String)> =
             sqlx::query_as("SELECT namespace, name FROM endpoints").fetch_all(&self.pool).await?;
         for (namespace, name) in rows {
-            if !declared.contains(&EndpointId::new(&namespace, &name)) {
-                sqlx::query("DELETE FROM endpoints WHERE namespace = $1 AND name = $2")
-                    .bind(namespace)
-                    .bind(name)
-                    .execute(&self.pool)
-                    .await?;
+            let id = EndpointId::new(namespace, name);
+            if !declared.contains(&id) {
+                self.forget(&id).await?;
             }
         }
         Ok(())

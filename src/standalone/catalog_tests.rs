@@ -1,0 +1,94 @@
+use super::*;
+
+fn one(name: &str, host: &str) -> String {
+    format!(
+        "apiVersion: agents.configurable.dev/v1alpha1\nkind: AgentEndpoint\nmetadata: {{name: {name}}}\nspec: {{targets: [{{host: {host}, port: 80}}]}}\n---\n"
+    )
+}
+
+fn reading(files: &[(&str, Content)]) -> std::io::Result<Reading> {
+    let copy = |content: &Content| match content {
+        Content::Same => Content::Same,
+        Content::Unreadable(why) => Content::Unreadable(why.clone()),
+        Content::New(_) => unreachable!("use text()"),
+    };
+    Ok(Reading {
+        files: files.iter().map(|(name, c)| (PathBuf::from(name), copy(c))).collect(),
+        too_many: false,
+    })
+}
+
+fn texts(files: &[(&str, &str)]) -> std::io::Result<Reading> {
+    let new = |text: &str| Content::New(Box::new(crate::manifest::read(text.as_bytes())));
+    Ok(Reading {
+        files: files.iter().map(|(name, text)| (PathBuf::from(name), new(text))).collect(),
+        too_many: false,
+    })
+}
+
+fn names(catalog: &Catalog) -> Vec<String> {
+    catalog.endpoints().map(|(id, object)| format!("{}@{}", id.name, object.spec.targets[0].host)).collect()
+}
+
+fn update(catalog: &mut Catalog, reading: std::io::Result<Reading>) -> News {
+    catalog.update(Path::new("dir"), reading)
+}
+
+#[test]
+fn a_file_gone_bad_keeps_what_it_declared_and_is_told_once_and_mended_once() {
+    let mut catalog = Catalog::default();
+    assert_eq!(
+        update(&mut catalog, texts(&[("a.yaml", &(one("a", "x") + &one("b", "x")))])),
+        News::default()
+    );
+    // The good document of a bad file counts, and what can no longer be read stays.
+    let bad = one("a", "w") + "kind: [\n";
+    let news = update(&mut catalog, texts(&[("a.yaml", &bad)]));
+    assert_eq!(names(&catalog), ["a@w", "b@x"]);
+    assert!(news.worse.len() == 1 && news.worse[0].starts_with("a.yaml:"), "{news:?}");
+    assert!(catalog.incomplete().unwrap().starts_with("a.yaml:"));
+    assert_eq!(update(&mut catalog, reading(&[("a.yaml", Content::Same)])), News::default(), "said once");
+    let news = update(&mut catalog, texts(&[("a.yaml", &one("a", "z"))]));
+    assert_eq!((names(&catalog), news.mended), (vec!["a@z".to_owned()], vec![PathBuf::from("a.yaml")]));
+    assert_eq!(catalog.incomplete(), None);
+}
+
+#[test]
+fn what_cannot_be_read_is_not_gone_and_what_is_gone_is() {
+    let mut catalog = Catalog::default();
+    update(&mut catalog, texts(&[("a.yaml", &one("a", "x")), ("b.yaml", &one("b", "x"))]));
+    let unreadable = Content::Unreadable("Permission denied".to_owned());
+    let news = update(&mut catalog, reading(&[("a.yaml", unreadable), ("b.yaml", Content::Same)]));
+    assert_eq!(names(&catalog), ["a@x", "b@x"]);
+    assert_eq!(news.worse, ["a.yaml: cannot be read: Permission denied"]);
+    let news = update(&mut catalog, Err(std::io::Error::other("No such directory")));
+    assert_eq!(names(&catalog), ["a@x", "b@x"]);
+    assert_eq!(news.worse, ["dir: the directory cannot be read: No such directory"]);
+    update(&mut catalog, reading(&[("b.yaml", Content::Same)]));
+    assert_eq!((names(&catalog), catalog.incomplete()), (vec!["b@x".to_owned()], None));
+}
+
+#[test]
+fn of_two_that_declare_the_same_name_the_first_stays_until_it_lets_go() {
+    let mut catalog = Catalog::default();
+    update(&mut catalog, texts(&[("b.yaml", &one("a", "b"))]));
+    let news = update(&mut catalog, texts(&[("a.yaml", &one("a", "a")), ("b.yaml", &one("a", "b"))]));
+    assert_eq!(names(&catalog), ["a@b"]);
+    assert_eq!(
+        news.worse,
+        ["a.yaml:1:1: metadata.name: default/a is declared in b.yaml too; that one counts"]
+    );
+    let news = update(&mut catalog, texts(&[("a.yaml", &one("a", "a")), ("b.yaml", "")]));
+    assert_eq!((names(&catalog), news.mended), (vec!["a@a".to_owned()], vec![PathBuf::from("a.yaml")]));
+    let news = update(&mut catalog, texts(&[("a.yaml", &(one("a", "a") + &one("a", "c")))]));
+    assert_eq!(names(&catalog), ["a@a"]);
+    assert_eq!(news.worse, ["a.yaml:6:1: metadata.name: default/a is declared twice; the first one counts"]);
+}
+
+#[test]
+fn a_file_with_many_problems_is_told_in_few_lines() {
+    let bad = "kind: [\n---\n".repeat(50);
+    let news = update(&mut Catalog::default(), texts(&[("a.yaml", &bad)]));
+    assert_eq!(news.worse.len(), MAX_LINES + 1);
+    assert_eq!(news.worse[MAX_LINES], "a.yaml: and 30 more");
+}
