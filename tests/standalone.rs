@@ -145,3 +145,84 @@ async fn the_samples_work_as_the_readme_says() {
     orchestrator.term();
     assert!(orchestrator.wait_exit(Duration::from_secs(10)).await.success());
 }
+
+/// Takes the write lock of a database and keeps it until dropped.
+async fn lock(path: &std::path::Path) -> sqlx::SqliteConnection {
+    use sqlx::Connection as _;
+    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(path).create_if_missing(true);
+    let mut connection = sqlx::SqliteConnection::connect_with(&options).await.unwrap();
+    sqlx::query("BEGIN EXCLUSIVE").execute(&mut connection).await.unwrap();
+    connection
+}
+
+async fn get(port: u16, path: &str) -> Option<(u16, String)> {
+    rustls::crypto::ring::default_provider().install_default().ok();
+    let url = format!("http://127.0.0.1:{port}{path}");
+    let answer = reqwest::Client::new().get(url).timeout(Duration::from_secs(5)).send().await.ok()?;
+    Some((answer.status().as_u16(), answer.text().await.ok()?))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_locked_database_is_waited_for_and_every_page_is_there_and_says_so() {
+    let files = work_dir();
+    let manifests = files.path().join("manifests");
+    std::fs::create_dir(&manifests).unwrap();
+    let agent = TestAgent::start(Ipv4Addr::LOCALHOST, 0, Behaviour::Ok);
+    std::fs::write(manifests.join("a.yaml"), manifest("good", agent.port())).unwrap();
+    let (database, port) = (files.path().join("status.db"), free_port(Ipv4Addr::LOCALHOST));
+    let mut locked = lock(&database).await;
+    let args = [
+        "orchestrator".to_owned(),
+        "start".to_owned(),
+        format!("--manifests={}", manifests.display()),
+        format!("--db-url=sqlite:///{}", database.display()),
+        format!("--port={port}"),
+        "--registry-url=none".to_owned(),
+    ];
+    let orchestrator = Proc::start(&args, &[]);
+    let says = async |word: &str| {
+        let Some((status, body)) = get(port, "/api/v1/status").await else {
+            return Err("no answer".to_owned());
+        };
+        let there = status == 200
+            && serde_json::from_str::<Value>(&body).unwrap()["checks"]["database"]
+                .as_str()
+                .is_some_and(|text| text.contains(word));
+        if there { Ok(()) } else { Err(body) }
+    };
+    let pages = async |words: &[&str]| {
+        for page in ["/ui/", "/ui/system", "/ui/registry", "/ui/activity"] {
+            let (status, body) = get(port, page).await.unwrap();
+            assert_eq!(status, 200, "{page}: {body}");
+        }
+        let (_, body) = get(port, "/ui/system").await.unwrap();
+        for word in words {
+            assert!(body.contains(word), "{word}: {body}");
+        }
+    };
+    eventually(SOON, "a database that is locked at the start is named", async || says("locked").await).await;
+    pages(&["locked"]).await;
+    sqlx::query("ROLLBACK").execute(&mut locked).await.unwrap();
+    drop(locked);
+    let word = async || {
+        let (_, body) = get(port, "/api/v1/status").await?;
+        let status: Value = serde_json::from_str(&body).unwrap();
+        Some((status["counts"].clone(), status["checks"]["database"].clone()))
+    };
+    eventually(SOON, "it is ready", async || word().await.is_some_and(|w| w.0["Ready"] == 1)).await;
+
+    let mut locked = lock(&database).await;
+    agent.stop().await;
+    eventually(SOON, "one that is locked later is named too", async || says("locked").await).await;
+    pages(&["locked"]).await;
+    // The last that was written is still shown.
+    assert_eq!(word().await.unwrap().0["Ready"], 1);
+    sqlx::query("ROLLBACK").execute(&mut locked).await.unwrap();
+    drop(locked);
+    eventually(SOON, "what was found out meanwhile is written", async || {
+        word().await.is_some_and(|w| w.0["Failing"] == 1 && w.1 == "")
+    })
+    .await;
+    orchestrator.term();
+    assert!(orchestrator.wait_exit(Duration::from_secs(10)).await.success());
+}
