@@ -23,6 +23,7 @@ pub mod engine;
 pub mod kubernetes;
 pub mod mirror;
 pub mod ops;
+pub mod orchestrator_client;
 pub mod probe;
 pub mod registry;
 pub mod registry_client;

@@ -2,6 +2,8 @@
 
 mod agents;
 
+pub use agents::AgentRegistration;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
