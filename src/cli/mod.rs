@@ -29,8 +29,8 @@ use crate::ops::logs::{self, LogFormat};
 pub struct Cli {
     #[command(subcommand)]
     command: Command,
-    /// When words have colours; NO_COLOR and CLICOLOR_FORCE are read as well.
-    #[arg(long, global = true, value_enum, default_value_t = ColorWhen::Auto, value_name = "WHEN", hide_short_help = true, display_order = 900)]
+    /// When words have colours: auto, always or never; NO_COLOR and CLICOLOR_FORCE are read as well.
+    #[arg(long, global = true, value_enum, default_value_t = ColorWhen::Auto, value_name = "WHEN", hide_possible_values = true, hide_short_help = true, display_order = 900)]
     color: ColorWhen,
 }
 

@@ -13,10 +13,12 @@ pub fn json(value: &impl Serialize, pretty: bool) -> Result<String, CliError> {
     text.map(|text| escape(&text) + "\n").map_err(|e| bug(&e.to_string()))
 }
 
-/// YAML. A text that would act on a terminal is in double quotes there, escaped as in JSON.
+/// YAML. Where a text turns what is read around (the emitter leaves that as it is), the whole document
+/// is in YAML's other form, which is JSON.
 pub fn yaml(value: &impl Serialize) -> Result<String, CliError> {
     let value = serde_json::to_value(value).map_err(|e| bug(&e.to_string()))?;
-    serde_saphyr::to_string(&value).map(|text| escape(&text)).map_err(|e| bug(&e.to_string()))
+    let text = serde_saphyr::to_string(&value).map_err(|e| bug(&e.to_string()))?;
+    if text.chars().any(|c| harmful(c) && c != '\n') { json(&value, true) } else { Ok(text) }
 }
 
 fn bug(cause: &str) -> CliError {
@@ -59,5 +61,9 @@ mod tests {
         let text = yaml(&hostile).unwrap();
         assert!(!text.chars().any(|c| harmful(c) && c != '\n'), "{text:?}");
         assert_eq!(serde_saphyr::from_str::<Value>(&text).unwrap(), hostile, "{text}");
+        let control = value!({"a": "\u{1b}[31m\n\u{9b}", "b": ["x"]});
+        let text = yaml(&control).unwrap();
+        assert!(text.contains("b:\n- x"), "{text}");
+        assert_eq!(serde_saphyr::from_str::<Value>(&text).unwrap(), control, "{text}");
     }
 }
