@@ -16,7 +16,7 @@ const RULES: &[(&str, &[&str], &[&str])] = &[
     ("api", &["domain"], &["k8s_openapi", "kube", "schemars", "serde_saphyr"]),
     ("probe", &["domain"], &["tokio", "hickory_resolver", "hyper", "hyper_util", "http", "http_body_util"]),
     ("engine", &["domain", "probe"], &["tokio", "tokio_util"]),
-    ("registry_client", &["domain"], &["reqwest", "tokio"]),
+    ("registry_client", &["domain"], &["reqwest", "tokio", "tokio_util", "rand"]),
     ("mirror", &["domain", "registry_client"], &["tokio", "tokio_util", "rand", "uuid"]),
     (
         "kubernetes",
@@ -26,7 +26,7 @@ const RULES: &[(&str, &[&str], &[&str])] = &[
     (
         "standalone",
         &["api", "domain", "engine", "mirror", "ops", "registry_client", "view"],
-        &["k8s_openapi", "serde_saphyr", "sqlx", "tokio", "tokio_util", "uuid"],
+        &["k8s_openapi", "kube", "serde_saphyr", "sqlx", "tokio", "tokio_util", "uuid"],
     ),
     (
         "registry",
@@ -271,7 +271,7 @@ fn crates() -> BTreeSet<String> {
         .lines()
         .filter_map(|line| line.split(['=', ' ']).next().filter(|name| !name.is_empty()))
         .map(|name| name.replace('-', "_"))
-        .chain(["tempfile", "proptest"].map(str::to_owned))
+        .chain(["proptest"].map(str::to_owned))
         .collect()
 }
 

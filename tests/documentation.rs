@@ -48,3 +48,45 @@ fn every_link_inside_the_repository_leads_somewhere() {
         }
     }
 }
+
+/// Rows of the table of `docs/TASKS.md`: id, requirement, status, evidence.
+fn tasks() -> Vec<[String; 4]> {
+    let text = read("docs/TASKS.md");
+    let rows = text.lines().filter(|line| line.starts_with("| ") && !line.starts_with("| ID"));
+    rows.map(|line| {
+        let cells: Vec<String> =
+            line.trim_matches('|').split(" | ").map(|cell| cell.trim().to_owned()).collect();
+        cells.try_into().unwrap_or_else(|cells| panic!("four cells: {cells:?}"))
+    })
+    .collect()
+}
+
+/// S10: the original's list said of one requirement that it was complete, partial and deferred.
+#[test]
+fn s10_every_requirement_has_one_status_and_what_is_done_has_a_test_that_exists() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let rows = tasks();
+    assert!(rows.len() >= 15, "{}", rows.len());
+    let mut seen = BTreeSet::new();
+    for [id, requirement, status, evidence] in &rows {
+        assert!(seen.insert(id.clone()), "{id} has two rows");
+        match status.as_str() {
+            "done" | "partly" => {
+                let tests: Vec<&str> = evidence.split('`').skip(1).step_by(2).collect();
+                assert!(!tests.is_empty(), "{id} ({requirement}) names no test");
+                for test in tests {
+                    let (file, name) = test.split_once("::").unwrap_or_else(|| panic!("{id}: {test}"));
+                    let text =
+                        std::fs::read_to_string(root.join(file)).unwrap_or_else(|e| panic!("{file}: {e}"));
+                    assert!(text.contains(&format!("fn {name}(")), "{id}: there is no test {test}");
+                }
+            }
+            "open" => assert!(!evidence.is_empty(), "{id} says nothing of what is missing"),
+            other => panic!("{id}: {other} is not one of done, partly, open"),
+        }
+    }
+    let text = read("docs/TASKS.md");
+    for word in ["deferred", "TODO", "TBD"] {
+        assert!(!text.contains(word), "one table, one status: {word}");
+    }
+}

@@ -35,7 +35,7 @@ pub struct ConfigArgs {
 }
 
 /// Values of a file by the id of their argument.
-type FromFile = BTreeMap<String, String>;
+pub type FromFile = BTreeMap<String, String>;
 
 /// Reads the command line, and the file that it names.
 ///
@@ -145,7 +145,8 @@ fn scalar(value: &Value) -> Option<String> {
     }
 }
 
-fn settings(command: &Command, matches: &ArgMatches, file: &FromFile) -> Vec<Setting> {
+/// Every setting in force, in the order of the help.
+pub fn settings(command: &Command, matches: &ArgMatches, file: &FromFile) -> Vec<Setting> {
     let setting = |arg: &Arg| {
         let id = arg.get_id().as_str();
         let source = match matches.value_source(id) {

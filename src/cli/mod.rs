@@ -3,6 +3,7 @@
 mod arguments;
 mod completion;
 mod config;
+mod demo;
 mod error;
 mod help;
 mod orchestrator;
@@ -48,6 +49,8 @@ enum Command {
     SampleAgent(sample_agent::SampleAgentArgs),
     /// Prints a completion script for a shell.
     Completion(completion::CompletionArgs),
+    /// Everything at once, with sample agents: orchestrator, registry and dashboard, in a temporary directory.
+    Demo(demo::DemoArgs),
     /// Prints the version.
     Version(version::VersionArgs),
     /// Explains a command or a topic: environment, exit-codes, filters, formatting.
@@ -132,11 +135,12 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> Result<(), CliError> {
         Command::Version(args) => version::run(&args, screen),
         Command::Completion(args) => completion::run(&args),
         Command::Help(args) => help::run(&args, command().color(typed)),
+        Command::Demo(args) => block_on(demo::run(args)),
         Command::SampleAgent(args) => block_on(sample_agent::run(args)),
         Command::Orchestrator(OrchestratorCommand::Start(args)) => block_on(orchestrator::start(*args)),
         Command::AgentRegistry(RegistryCommand::Start(args)) => block_on(registry::start(args)),
-        Command::Orchestrator(command) => one_shot(orchestrator::run(command, screen)),
-        Command::AgentRegistry(command) => one_shot(registry::run(command, screen)),
+        Command::Orchestrator(command) => one_shot(orchestrator::ask(command, screen)),
+        Command::AgentRegistry(command) => one_shot(registry::ask(command, screen)),
     }
 }
 

@@ -2,6 +2,7 @@
 //! runs is in modules of its own.
 
 mod args;
+mod shown;
 mod status;
 mod wiring;
 
@@ -35,7 +36,7 @@ pub enum OrchestratorCommand {
 }
 
 /// Runs one that asks something and ends.
-pub async fn run(command: OrchestratorCommand, screen: Screen) -> Result<(), CliError> {
+pub async fn ask(command: OrchestratorCommand, screen: Screen) -> Result<(), CliError> {
     match command {
         OrchestratorCommand::Start(args) => start(*args).await,
         OrchestratorCommand::Status(args) => status::run(*args, screen).await,
@@ -47,10 +48,15 @@ pub async fn start(args: StartArgs) -> Result<(), CliError> {
     args.log.start()?;
     let stop = shutdown::on_signals()
         .map_err(|e| CliError::new(Code::Internal, "cannot listen for signals").cause(e.to_string()))?;
-    let address = SocketAddr::new(args.host, args.port);
-    let mode = choose(&args).await?;
     // Whatever cannot work is told before anything is started.
+    let address = SocketAddr::new(args.host, args.port);
     let listener = TcpListener::bind(address).await.map_err(|e| bind_error(address, "--port", &e))?;
+    run(args, listener, stop).await
+}
+
+/// Runs until `stop`, serving on `listener`.
+pub async fn run(args: StartArgs, listener: TcpListener, stop: CancellationToken) -> Result<(), CliError> {
+    let mode = choose(&args).await?;
     // The mirror's last words go to it: it stops after the mode has.
     let last = CancellationToken::new();
     let registry = with_registry(&args, &last).await?;
@@ -179,6 +185,7 @@ async fn in_cluster(
         rules: wiring.rules(args, true),
         lease,
         identity: identity(args, "kubernetes"),
+        view: wiring.view.clone(),
     };
     // Before the first probe.
     wiring.refresh_own_addresses().await;
@@ -206,6 +213,7 @@ async fn over_directory(args: &StartArgs, wiring: &Wiring, stop: CancellationTok
         class: args.class.clone(),
         rules: wiring.rules(args, false),
         identity: identity(args, "standalone"),
+        view: wiring.view.clone(),
     };
     wiring.refresh_own_addresses().await;
     let (engine, mirror) = (wiring.engine.clone(), wiring.mirror.clone());

@@ -36,7 +36,7 @@ pub enum RegistryCommand {
 }
 
 /// Runs one that asks or changes something and ends.
-pub async fn run(command: RegistryCommand, screen: Screen) -> Result<(), CliError> {
+pub async fn ask(command: RegistryCommand, screen: Screen) -> Result<(), CliError> {
     match command {
         RegistryCommand::Start(args) => start(args).await,
         RegistryCommand::List(args) => list::list(args, screen).await,

@@ -37,7 +37,11 @@ pub async fn run(args: SampleAgentArgs) -> Result<(), CliError> {
 /// Answers until `stop`.
 pub async fn serve(listener: TcpListener, stop: CancellationToken) {
     let healthy = get(async || Json(json!({"status": "healthy"})));
-    let router = Router::new().route("/health", healthy);
+    serve_router(listener, Router::new().route("/health", healthy), stop).await;
+}
+
+/// Serves `router` until `stop`.
+pub async fn serve_router(listener: TcpListener, router: Router, stop: CancellationToken) {
     let stopping = stop.clone();
     let served =
         axum::serve(listener, router).with_graceful_shutdown(async move { stopping.cancelled().await });

@@ -3,6 +3,7 @@
 //! changed (a hint, coalesced); the truth is read with [`Engine::states`].
 
 mod changes;
+mod pulse;
 mod table;
 
 use std::collections::HashSet;
@@ -19,6 +20,7 @@ use crate::domain::{Endpoint, EndpointId, Failure, Outcome, Reason, TargetAddres
 use crate::probe::Probe;
 
 pub use changes::Changes;
+pub use pulse::Pace;
 use table::{Effect, Start, Table};
 
 /// Bounds on what runs at once.
@@ -122,6 +124,11 @@ impl Engine {
     /// Targets, and probes in flight.
     pub fn load(&self) -> (usize, usize) {
         self.table().load()
+    }
+
+    /// How fast and how punctual it is.
+    pub fn pace(&self) -> Pace {
+        self.table().pace()
     }
 
     fn table(&self) -> MutexGuard<'_, Table> {

@@ -10,6 +10,7 @@ use tokio::time::Instant;
 use tokio_util::time::{DelayQueue, delay_queue};
 
 use super::Limits;
+use super::pulse::{Pace, Pulse};
 use crate::domain::endpoint::Lookup;
 use crate::domain::schedule::{missed, modulo, next_slot, phase};
 use crate::domain::{Endpoint, EndpointId, Machine, Outcome, ProbeSpec, Target, TargetAddress, TargetState};
@@ -52,6 +53,8 @@ struct Entry {
     machine: Machine,
     phase: Duration,
     due: Duration,
+    /// The slot that it waits for a start in.
+    slot: Duration,
     timer: Option<delay_queue::Key>,
     activity: Activity,
 }
@@ -77,6 +80,7 @@ pub(super) struct Table {
     in_flight: usize,
     /// When the next prompt first probe may start (a token bucket told as a time).
     prompt: Instant,
+    pulse: Pulse,
 }
 
 impl Table {
@@ -93,11 +97,16 @@ impl Table {
             hosts: HashMap::new(),
             in_flight: 0,
             prompt: now,
+            pulse: Pulse::default(),
         }
     }
 
     pub fn load(&self) -> (usize, usize) {
         (self.entries.len(), self.in_flight)
+    }
+
+    pub fn pace(&mut self) -> Pace {
+        self.pulse.pace(self.origin.elapsed())
     }
 
     pub fn upsert(
@@ -146,6 +155,7 @@ impl Table {
                 machine: state.map_or_else(Machine::default, Machine::from_state),
                 phase: phase(&format!("{id}|{}", target.address), spec.period),
                 due: Duration::ZERO,
+                slot: Duration::ZERO,
                 timer: None,
                 activity: Activity::Idle,
             },
@@ -255,9 +265,10 @@ impl Table {
             let since = self.origin.elapsed();
             let next = next_slot(since.max(entry.due), entry.phase, entry.spec.period);
             late += missed(entry.due, next, entry.spec.period);
-            entry.due = next;
+            let slot = std::mem::replace(&mut entry.due, next);
             entry.timer = Some(self.timers.insert_at(key, self.origin + next));
             if matches!(entry.activity, Activity::Idle) {
+                entry.slot = slot;
                 entry.activity = Activity::Waiting;
                 self.ready.push_back(key);
             } else {
@@ -286,6 +297,7 @@ impl Table {
     pub fn started(&mut self, key: Key, task: AbortHandle) {
         if let Some(entry) = self.entries.get_mut(&key) {
             entry.activity = Activity::InFlight(task);
+            self.pulse.started(self.origin.elapsed().saturating_sub(entry.slot));
             self.in_flight += 1;
             self.hosts.entry(entry.target.lookup.clone()).or_default().in_flight += 1;
         }
@@ -308,6 +320,7 @@ impl Table {
         let in_flight = |entry: &&mut Entry| matches!(entry.activity, Activity::InFlight(_));
         let Some(entry) = self.entries.get_mut(&key).filter(in_flight) else { return Effect::Outdated };
         entry.activity = Activity::Idle;
+        self.pulse.finished(self.origin.elapsed());
         let host = entry.target.lookup.clone();
         let spec = Arc::clone(&entry.spec);
         let changed = entry.machine.step(outcome, spec.thresholds, spec.latency_threshold);

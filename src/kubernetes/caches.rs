@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures::FutureExt as _;
 use k8s_openapi::api::core::v1::Service;
 use kube::api::PartialObjectMeta;
-use kube::runtime::reflector::{self, Store};
+use kube::runtime::reflector::{self, ObjectRef, Store};
 use kube::{Api, Client, ResourceExt as _};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -18,27 +18,53 @@ use crate::api::v1alpha1::{AgentEndpoint, Guarded};
 use crate::domain::EndpointId;
 use crate::engine::{Changes, Engine};
 use crate::ops::health::Health;
+use crate::view::View;
 
-/// Hints from the watch of endpoints.
+/// Hints from the watch of endpoints, and what is shown of them.
 struct Endpoints {
     changes: Changes,
     engine: Engine,
     listed: Arc<tokio::sync::Notify>,
+    view: View,
+    class: String,
+    scope: Scope,
+    store: Store<Guarded>,
+}
+
+impl Endpoints {
+    /// Objects of other classes are not ours to show. One that cannot be read has no class that is known.
+    fn show(&self, id: &EndpointId) {
+        let key = ObjectRef::new(&id.name).within(&id.namespace);
+        let ours = |object: &Arc<Guarded>| {
+            object.0.as_ref().map_or(self.class.is_empty(), |o| o.spec.class_name == self.class)
+        };
+        match self.store.get(&key).filter(ours) {
+            Some(object) => self.view.put(object),
+            None => self.view.remove(id),
+        }
+    }
 }
 
 impl Observer<Guarded> for Endpoints {
     fn present(&self, id: EndpointId) {
+        self.show(&id);
         self.changes.push(id);
     }
 
     fn absent(&self, id: EndpointId) {
         // Probing stops at once; the look that follows cleans up the rest.
         self.engine.remove(&id);
+        self.view.remove(&id);
         self.changes.push(id);
     }
 
     fn listed(&self, all: Vec<EndpointId>) {
-        all.into_iter().for_each(|id| self.changes.push(id));
+        let known: HashSet<&EndpointId> = all.iter().collect();
+        self.view.retain(|id| !self.scope.covers(id) || known.contains(id));
+        for id in all {
+            self.show(&id);
+            self.changes.push(id);
+        }
         // What the list lacks is looked for by `retain`.
         self.listed.notify_one();
     }
@@ -95,7 +121,7 @@ pub struct Caches {
 impl Caches {
     #[allow(
         clippy::too_many_arguments,
-        reason = "called once; a struct would only name the same eight things"
+        reason = "called once; a struct would only name the same nine things"
     )]
     /// Starts all watches.
     pub fn start(
@@ -103,6 +129,7 @@ impl Caches {
         settings: &Settings,
         changes: &Changes,
         engine: &Engine,
+        view: &View,
         health: &Health,
         tasks: &TaskTracker,
         fatal: &tokio::sync::mpsc::Sender<String>,
@@ -122,6 +149,10 @@ impl Caches {
                 changes: changes.clone(),
                 engine: engine.clone(),
                 listed: Arc::clone(&caches.listed),
+                view: view.clone(),
+                class: settings.class.clone(),
+                scope: scope.clone(),
+                store: store.clone(),
             };
             let followed = follow(
                 scope.api(client),

@@ -68,14 +68,16 @@ impl Held {
 pub struct Election {
     api: Api<Lease>,
     settings: LeaseSettings,
+    /// Called whenever the API server has answered.
+    heard: Box<dyn Fn() + Send + Sync>,
     /// What the record looked like when it last changed, and when we saw that.
     seen: Option<(String, Instant)>,
 }
 
 impl Election {
     /// Makes no call yet.
-    pub fn new(client: Client, settings: LeaseSettings) -> Self {
-        Election { api: Api::namespaced(client, &settings.namespace), settings, seen: None }
+    pub fn new(client: Client, settings: LeaseSettings, heard: Box<dyn Fn() + Send + Sync>) -> Self {
+        Election { api: Api::namespaced(client, &settings.namespace), settings, heard, seen: None }
     }
 
     /// Waits until the Lease is ours; `None` when `shutdown` comes first.
@@ -86,7 +88,11 @@ impl Election {
     ) -> Option<Held> {
         loop {
             let asked = Instant::now();
-            match timed(self.try_acquire()).await {
+            let tried = timed(self.try_acquire()).await;
+            if tried.is_ok() {
+                (self.heard)();
+            }
+            match tried {
                 Ok(Ok(lease)) => {
                     let held = Held {
                         uid: lease.metadata.uid.clone().unwrap_or_default(),
@@ -177,7 +183,11 @@ impl Election {
                 () = tokio::time::sleep(pause) => {}
             }
             let asked = Instant::now();
-            pause = match timed(self.renew()).await {
+            let renewed = timed(self.renew()).await;
+            if renewed.is_ok() {
+                (self.heard)();
+            }
+            pause = match renewed {
                 Ok(true) => {
                     if paused {
                         tracing::info!("the Lease is renewed again: writes go on");

@@ -32,6 +32,8 @@ use crate::mirror::{Mirror, Source, Surroundings};
 use crate::ops::health::{Check, Health};
 use crate::ops::metrics::{Metrics, Number};
 use crate::registry_client::OrchestratorIdentity;
+use crate::view::View;
+use crate::view::system::Role;
 
 use caches::Caches;
 pub use connect::{Cluster, ClusterSettings, connect};
@@ -71,6 +73,8 @@ pub struct Settings {
     pub lease: LeaseSettings,
     /// How the orchestrator shows itself in the registry (the id is filled in from the Lease).
     pub identity: OrchestratorIdentity,
+    /// Where objects are shown.
+    pub view: View,
 }
 
 /// Runs until `shutdown` (clean: `Ok`) or until going on would be wrong.
@@ -88,13 +92,30 @@ pub async fn run(
     let tasks = TaskTracker::new();
     let (fatal, mut died) = tokio::sync::mpsc::channel::<String>(8);
     let watching = CancellationToken::new();
-    let caches = Caches::start(&client, &settings, &changes, &engine, &health, &tasks, &fatal, &watching);
+    let caches = Caches::start(
+        &client,
+        &settings,
+        &changes,
+        &engine,
+        &settings.view,
+        &health,
+        &tasks,
+        &fatal,
+        &watching,
+    );
 
     health.set("started", Check::Ok);
     // A standby is as ready as the active replica: otherwise a rolling update would wait for ever.
-    let mut election = Election::new(client.clone(), settings.lease.clone());
+    let heard = settings.view.clone();
+    let heard = Box::new(move || heard.heard());
+    let mut election = Election::new(client.clone(), settings.lease.clone(), heard);
     let mut told = String::new();
+    let view = settings.view.clone();
+    view.stand(Role::Standby, None);
     let acquired = election.acquire(&shutdown, |report| {
+        if let Ok(holder) = report {
+            view.stand(Role::Standby, holder.map(str::to_owned));
+        }
         let text = match report {
             Ok(holder) => format!("waiting: {} holds the Lease", holder.unwrap_or("nobody")),
             Err(problem) => problem.to_string(),
@@ -113,6 +134,7 @@ pub async fn run(
         return Ok(());
     };
     tracing::info!(lease = %settings.lease.name, epoch = held.epoch, "this replica is active");
+    settings.view.stand(Role::Active, Some(settings.lease.identity.clone()));
 
     let active = CancellationToken::new();
     let reporter = Reporter {

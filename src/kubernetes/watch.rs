@@ -61,6 +61,14 @@ impl Scope {
         }
     }
 
+    /// Is this one of its objects?
+    pub fn covers(&self, id: &EndpointId) -> bool {
+        match self {
+            Scope::Cluster => true,
+            Scope::Namespace(namespace) => *namespace == id.namespace,
+        }
+    }
+
     /// The API of a kind in this scope.
     pub fn api<K>(&self, client: &Client) -> Api<K>
     where
@@ -178,8 +186,11 @@ where
                     tracing::warn!(watch = name, error = %problem, "cannot watch; trying again");
                 }
                 let waits = matches!(problem, Problem::CrdMissing | Problem::Forbidden(_));
+                let text = format!("{problem} (since {:.0})", crate::ops::now() - now.duration_since(since));
                 if waits || now.duration_since(since) >= NOT_READY_AFTER {
-                    health.set(&check, Check::NotReady(problem.to_string()));
+                    health.set(&check, Check::NotReady(text));
+                } else if listed_once {
+                    health.set(&check, Check::Trouble(text));
                 }
                 // What only a person can mend is waited for: a restart would not help.
                 if !waits && now.duration_since(since) >= DEAD_AFTER {

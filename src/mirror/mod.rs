@@ -47,6 +47,23 @@ pub struct Surroundings {
     pub may_write: Arc<dyn Fn() -> bool + Send + Sync>,
 }
 
+/// How it stands with the registry.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Link {
+    /// Its URL, without credentials.
+    pub url: String,
+    /// The last call was answered; `None` before the first.
+    pub reachable: Option<bool>,
+    /// For how long it has not answered.
+    pub away_for: Option<Duration>,
+    /// What the last call said, when it failed.
+    pub problem: Option<String>,
+    /// Agents that it holds of us, as far as we know.
+    pub mirrored: usize,
+    /// Agents of which something waits to be said.
+    pub pending: usize,
+}
+
 /// What is left in the outbox at the end is tried for so long.
 const FLUSH: Duration = Duration::from_secs(2);
 
@@ -112,9 +129,19 @@ impl Mirror {
         self.outbox().state(endpoint, client.url())
     }
 
-    /// Is the registry answering? `None` before the first try.
-    pub fn reachable(&self) -> Option<bool> {
-        self.outbox().reachable
+    /// How it stands with the registry; `None` without one.
+    pub fn link(&self) -> Option<Link> {
+        let url = self.shared.client.as_ref()?.url().to_owned();
+        let outbox = self.outbox();
+        let tried = outbox.reachable.is_some();
+        Some(Link {
+            url,
+            reachable: outbox.reachable,
+            away_for: outbox.away_since.filter(|_| tried).map(|since| since.elapsed()),
+            problem: outbox.problem.clone(),
+            mirrored: usize::try_from(outbox.held().count).unwrap_or(usize::MAX),
+            pending: outbox.dirty(),
+        })
     }
 
     /// Writes until `shutdown`, then tries for a moment to send what is left.

@@ -58,7 +58,9 @@ pub(super) struct Outbox {
     /// What the registry is believed to hold of us.
     held: BTreeMap<String, Digest>,
     /// No answer since then.
-    away_since: Option<Instant>,
+    pub away_since: Option<Instant>,
+    /// What the last try said, when it failed.
+    pub problem: Option<String>,
     /// Endpoints whose condition says `RegistryUnavailable`.
     unavailable: HashSet<EndpointId>,
 }
@@ -74,6 +76,7 @@ impl Outbox {
             answers: HashMap::new(),
             held: BTreeMap::new(),
             away_since: Some(now),
+            problem: None,
             unavailable: HashSet::new(),
         }
     }
@@ -288,11 +291,13 @@ impl Outbox {
     pub fn contacted(&mut self) {
         self.reachable = Some(true);
         self.away_since = None;
+        self.problem = None;
     }
 
     /// The registry did not answer as it should.
-    pub fn failed(&mut self) {
+    pub fn failed(&mut self, problem: String) {
         self.reachable = Some(false);
+        self.problem = Some(problem);
         if self.away_since.is_none() {
             self.away_since = Some(Instant::now());
         }

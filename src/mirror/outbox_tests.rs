@@ -118,7 +118,7 @@ async fn an_outage_is_told_after_half_a_ttl_and_so_many_at_a_time() {
     }
     answer(&mut outbox, ItemOutcome::Applied);
     outbox.contacted();
-    outbox.failed();
+    outbox.failed("away".to_owned());
     tokio::time::advance(Duration::from_secs(29)).await;
     assert!(outbox.announce(Instant::now(), 50).is_empty());
     tokio::time::advance(Duration::from_secs(2)).await;

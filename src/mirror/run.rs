@@ -93,7 +93,7 @@ impl Run {
                 }
                 self.in_doubt = true;
                 self.failures = self.failures.saturating_add(1);
-                self.mirror.outbox().failed();
+                self.mirror.outbox().failed(error.to_string());
                 let longest = LONGEST_PAUSE.min(Duration::from_millis(250) * 2_u32.pow(self.failures.min(6)));
                 longest.mul_f64(rand::rng().random_range(0.5..1.0))
             }

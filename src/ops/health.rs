@@ -9,6 +9,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 pub enum Check {
     /// Fine.
     Ok,
+    /// Fine so far, and what may come of it: shown to people, no reason to take the process out.
+    Trouble(String),
     /// Not ready, and why.
     NotReady(String),
     /// A restart is the only way out, and why.
@@ -43,7 +45,7 @@ impl Health {
 
     /// Ready, and a line for each check.
     pub fn ready(&self) -> (bool, String) {
-        Self::report(&self.all(), |check| *check == Check::Ok)
+        Self::report(&self.all(), |check| matches!(check, Check::Ok | Check::Trouble(_)))
     }
 
     /// Alive, and a line for each check.
@@ -55,6 +57,7 @@ impl Health {
         let mut text = String::new();
         for (name, check) in all {
             let line = match check {
+                Check::Trouble(why) => format!("[+]{name} ok, but: {why}\n"),
                 _ if good(check) => format!("[+]{name} ok\n"),
                 Check::Ok => format!("[+]{name} ok\n"),
                 Check::NotReady(why) | Check::Dead(why) => format!("[-]{name} failed: {why}\n"),
@@ -77,6 +80,11 @@ mod tests {
         assert!(!health.ready().0);
         health.set("started", Check::Ok);
         assert!(health.ready().0);
+        health.set("store", Check::Trouble("locked for 3 s".to_owned()));
+        assert!(
+            health.ready()
+                == (true, "[+]started ok\n[+]store ok, but: locked for 3 s\ncheck passed\n".to_owned())
+        );
         health.set("store", Check::Ok);
         health.set("watch", Check::NotReady("the CRD is not installed".to_owned()));
         let (ready, text) = health.ready();

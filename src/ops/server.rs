@@ -1,4 +1,4 @@
-//! The read-only HTTP server of the orchestrator: health and metrics.
+//! The read-only HTTP server of the orchestrator: health, metrics, and what the caller adds.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -44,15 +44,16 @@ async fn metrics(State(shown): State<Shown>) -> Response {
 }
 
 /// Serves until `shutdown`, then ends open connections after a moment.
-pub async fn serve(listener: TcpListener, shown: Shown, shutdown: CancellationToken) {
+pub async fn serve(listener: TcpListener, shown: Shown, more: Router, shutdown: CancellationToken) {
     let deadline = TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, Duration::from_secs(10));
     let router = Router::new()
         .route("/livez", get(livez))
         .route("/readyz", get(readyz))
         .route("/metrics", get(metrics))
+        .with_state(shown)
+        .merge(more)
         .layer(deadline)
-        .layer(CatchPanicLayer::new())
-        .with_state(shown);
+        .layer(CatchPanicLayer::new());
     let stopping = shutdown.clone();
     let served = axum::serve(listener, router)
         .with_graceful_shutdown(async move { stopping.cancelled().await })

@@ -1,8 +1,7 @@
 //! The registry's HTTP client: every call has a deadline, every answer a bound.
 
 mod agents;
-
-pub use agents::AgentRegistration;
+mod own;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -14,6 +13,8 @@ use crate::domain::record::{
     BatchRequest, BatchResponse, RenewalRequest, RenewalResponse, SNAPSHOT_GAP, SnapshotRequest,
     SnapshotResponse,
 };
+
+pub use own::AgentRegistration;
 
 /// For one call, from the connection to the last byte.
 const DEADLINE: Duration = Duration::from_secs(5);

@@ -11,9 +11,10 @@ use std::time::Duration;
 
 use futures::FutureExt as _;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use kube::core::DeserializeGuard;
 use tokio_util::sync::CancellationToken;
 
-use crate::api::convert::{Facts, Rules, ServiceFacts, endpoint};
+use crate::api::convert::{Facts, Rules, ServiceFacts, endpoint, to_object};
 use crate::api::v1alpha1::AgentEndpoint;
 use crate::domain::{Endpoint, EndpointId, Status, plan};
 use crate::engine::Engine;
@@ -21,6 +22,7 @@ use crate::mirror::{Mirror, Surroundings};
 use crate::ops::health::{Check, Health};
 use crate::ops::now;
 use crate::registry_client::OrchestratorIdentity;
+use crate::view::View;
 use store::{Store, StoreError};
 
 /// Why standalone mode cannot run.
@@ -51,6 +53,8 @@ pub struct Settings {
     pub rules: Box<dyn Fn() -> Rules + Send + Sync>,
     /// How the orchestrator shows itself in the registry (the id is filled in from the database).
     pub identity: OrchestratorIdentity,
+    /// Where objects are shown.
+    pub view: View,
 }
 
 /// What was read, and what is known of it.
@@ -87,6 +91,7 @@ pub async fn run(
         store.keep_only(&names).await?;
     }
     let mut declared = declare(&store, read.endpoints).await?;
+    declared.values().for_each(|known| show(&settings.view, known));
     health.set("started", Check::Ok);
     health.set(
         "manifests",
@@ -123,7 +128,8 @@ pub async fn run(
         loop {
             let mut failed = HashSet::new();
             for id in due {
-                if !look(&id, &mut declared, &settings.rules, &engine, &mirror, &store).await {
+                if !look(&id, &mut declared, &settings.rules, &engine, &mirror, &store, &settings.view).await
+                {
                     failed.insert(id);
                 }
             }
@@ -159,6 +165,13 @@ async fn declare(
     Ok(declared)
 }
 
+/// Shows an object with its status, as `kubectl get` would.
+fn show(view: &View, known: &Declared) {
+    let status = known.status.as_ref().map(to_object);
+    let object = AgentEndpoint { status, ..known.object.clone() };
+    view.put(Arc::new(DeserializeGuard(Ok(object))));
+}
+
 /// A status that could not be written is tried again this soon.
 const RETRY: Duration = Duration::from_secs(5);
 
@@ -170,6 +183,7 @@ async fn look(
     engine: &Engine,
     mirror: &Mirror,
     store: &Store,
+    view: &View,
 ) -> bool {
     let Some(known) = declared.get_mut(id) else { return true };
     let facts = Facts { service: ServiceFacts::NoCluster, allowed_agent_ids: Vec::new() };
@@ -193,6 +207,7 @@ async fn look(
                 }
             }
             known.status = Some(plan.status);
+            show(view, known);
             true
         }
         Err(error) => {

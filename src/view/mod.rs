@@ -17,11 +17,12 @@ use jiff::Timestamp;
 use tokio::sync::watch;
 
 use crate::api::v1alpha1::Guarded;
-use crate::domain::EndpointId;
+use crate::domain::{EndpointId, StatusWord};
 
 pub use activity::Transition;
 pub use records::{Dated, Fetch, Records};
 pub use row::Row;
+use system::Role;
 pub use system::System;
 
 /// Deleted endpoints that are remembered, so that their page can say so.
@@ -48,6 +49,8 @@ struct State {
     gone: VecDeque<Tombstone>,
     activity: activity::Activity,
     changes: VecDeque<(u64, EndpointId)>,
+    standing: Option<(Role, Option<String>)>,
+    heard_at: Option<Timestamp>,
 }
 
 struct Shared {
@@ -131,6 +134,35 @@ impl View {
     /// What is remembered of an endpoint that is gone.
     pub fn tombstone(&self, id: &EndpointId) -> Option<Tombstone> {
         self.state().gone.iter().find(|tombstone| tombstone.row.id == *id).cloned()
+    }
+
+    /// Says what this replica does, and who is active.
+    pub fn stand(&self, role: Role, leader: Option<String>) {
+        self.state().standing = Some((role, leader));
+    }
+
+    /// What this replica does, and who is active as far as known. Without a cluster there is one, and it is.
+    pub fn standing(&self) -> (Role, Option<String>) {
+        self.state().standing.clone().unwrap_or((Role::Active, None))
+    }
+
+    /// The API server has answered, or the directory has been read.
+    pub fn heard(&self) {
+        self.state().heard_at = Some((self.shared.now)());
+    }
+
+    /// When it last did.
+    pub fn heard_at(&self) -> Option<Timestamp> {
+        self.state().heard_at
+    }
+
+    /// How many endpoints there are of each word.
+    pub fn counts(&self) -> BTreeMap<StatusWord, usize> {
+        let mut counts: BTreeMap<StatusWord, usize> = StatusWord::ALL.map(|word| (word, 0)).into();
+        for row in self.rows().values() {
+            *counts.entry(row.word).or_default() += 1;
+        }
+        counts
     }
 
     /// State changes, newest first, at most 1,000. In memory: after a start it begins with how each

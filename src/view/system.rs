@@ -47,6 +47,9 @@ pub struct System {
     pub now: Timestamp,
     /// Where the objects come from, for people: a directory, or the API server.
     pub objects: String,
+    /// When the API server last answered, or the directory was last read; absent before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub heard_at: Option<Timestamp>,
     /// Where status is kept in standalone mode.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub database: Option<String>,

@@ -89,6 +89,11 @@ impl Kubectl {
         Kubectl { kubeconfig: kubeconfig.to_owned(), ..self.clone() }
     }
 
+    /// Where the program is.
+    pub fn program(&self) -> &Path {
+        &self.program
+    }
+
     /// The kubeconfig in use.
     pub fn kubeconfig(&self) -> &Path {
         &self.kubeconfig

@@ -20,6 +20,7 @@ pub mod dns;
 pub mod engine;
 pub mod farm;
 pub mod faults;
+pub mod flow;
 pub mod kubectl;
 pub mod launch;
 pub mod listening;

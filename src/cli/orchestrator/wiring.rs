@@ -6,23 +6,28 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
+use futures::FutureExt as _;
 use ipnet::IpNet;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use super::Chosen;
 use super::args::{AgentIdPolicy, StartArgs, all};
+use super::shown::system;
 use crate::api::convert::{AgentIds, Naming, Rules};
 use crate::cli::{CliError, Code};
+use crate::dashboard;
 use crate::domain::TargetPolicy;
 use crate::domain::defaults::ProbeDefaults;
 use crate::domain::policy::Profile;
 use crate::engine::{Counters, Engine, Limits};
 use crate::mirror::Mirror;
 use crate::ops::metrics::Number;
+use crate::ops::now;
 use crate::ops::server::{self, Shown};
 use crate::probe::{Prober, Resolver, ResolverSettings, SharedPolicy};
 use crate::registry_client::{Client, ClientSettings};
+use crate::view::{Fetch, Records, View};
 
 /// Addresses of our own are looked up again this often.
 const OWN_EVERY: Duration = Duration::from_mins(1);
@@ -32,6 +37,8 @@ pub struct Wiring {
     pub engine: Engine,
     pub mirror: Mirror,
     pub shown: Shown,
+    pub view: View,
+    pages: dashboard::Shown,
     resolver: Resolver,
     policy: SharedPolicy,
     base: TargetPolicy,
@@ -70,12 +77,18 @@ impl Wiring {
         };
         let engine = Engine::new(Arc::new(prober), limits);
         let shown = Shown { health: crate::ops::health::Health::default(), metrics: Arc::default() };
+        let records = Records::new(client.clone().map(fetch), now);
         let mirror = Mirror::new(client);
         shown.metrics.add(numbers(&engine, &mirror));
+        let view = View::new(now);
+        let system = system(args, mode, &engine, &mirror, &view, &shown);
+        let pages = dashboard::Shown { view: view.clone(), system, records };
         Ok(Wiring {
             engine,
             mirror,
             shown,
+            view,
+            pages,
             resolver,
             policy,
             base,
@@ -85,9 +98,9 @@ impl Wiring {
         })
     }
 
-    /// Serves health and metrics.
+    /// Serves health, metrics, pages and their JSON.
     pub async fn serve(self, listener: TcpListener, stop: CancellationToken) {
-        server::serve(listener, self.shown, stop).await;
+        server::serve(listener, self.shown, dashboard::router(self.pages), stop).await;
     }
 
     /// The operator's part, as it is at the moment of each call.
@@ -193,6 +206,16 @@ fn client(args: &StartArgs) -> Result<Option<Client>, CliError> {
     })
 }
 
+/// Records that are read for the pages; of more the first are shown, and that there are more.
+const MAX_RECORDS: usize = 20_000;
+
+fn fetch(client: Client) -> Fetch {
+    Arc::new(move || {
+        let client = client.clone();
+        async move { client.records(MAX_RECORDS).await.map_err(|error| error.to_string()) }.boxed()
+    })
+}
+
 fn numbers(engine: &Engine, mirror: &Mirror) -> Vec<Number> {
     type Get = fn(&Counters) -> &AtomicU64;
     let counters: [(&'static str, &'static str, Get); 6] = [
@@ -217,7 +240,8 @@ fn numbers(engine: &Engine, mirror: &Mirror) -> Vec<Number> {
     numbers.push(gauge("targets", "Targets that are probed", Box::new(move || targets.load().0 as u64)));
     numbers.push(gauge("probes_in_flight", "Probes in flight", Box::new(move || flying.load().1 as u64)));
     let mirror = mirror.clone();
-    let reachable = Box::new(move || u64::from(mirror.reachable() == Some(true)));
+    let reachable =
+        Box::new(move || u64::from(mirror.link().is_some_and(|link| link.reachable == Some(true))));
     numbers.push(gauge("registry_reachable", "Whether the registry answered the last call", reachable));
     numbers
 }

@@ -102,9 +102,9 @@ pub async fn register(args: RegisterArgs, screen: Screen) -> Result<(), CliError
         host: args.host,
         port: args.port,
         ttl_seconds: args.ttl,
-        metadata: args.metadata,
+        metadata: args.metadata.unwrap_or_else(|| "{}".to_owned()),
     };
-    client.register(&agent).await.map_err(|e| explain_registry(&e))?;
+    client.register_agent(&agent).await.map_err(|e| explain_registry(&e))?;
     match client.record(&args.id).await.map_err(|e| explain_registry(&e))? {
         Some(record) => show(&record, &args.output, screen),
         None => Err(missing(&args.id, "somebody removed it again")),
@@ -113,7 +113,7 @@ pub async fn register(args: RegisterArgs, screen: Screen) -> Result<(), CliError
 
 pub async fn deregister(args: DeregisterArgs) -> Result<(), CliError> {
     let client = args.registry.client(DEFAULT_SCOPE)?;
-    if client.deregister(&args.id).await.map_err(|e| explain_registry(&e))? {
+    if client.deregister_agent(&args.id).await.map_err(|e| explain_registry(&e))? {
         note(&format!("{} is deregistered", args.id));
         Ok(())
     } else {
