@@ -23,10 +23,12 @@ const NO_SETTINGS: [&str; 5] = ["config", "print_config", "help", "version", "co
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Configuration")]
 pub struct ConfigArgs {
-    /// A YAML file of settings; its keys are the flags without dashes. Flags and environment win.
+    /// A YAML file of settings; its keys are the flags without dashes.
+    ///
+    /// A flag wins over the environment, the environment over the file, the file over the default.
     #[arg(long, value_name = "FILE", env = "CONFIGURABLE_AGENTS_CONFIG")]
     pub config: Option<PathBuf>,
-    /// Prints every setting with where it comes from, as a file for --config, and ends.
+    /// Prints every setting with its source, as a file for --config.
     #[arg(long)]
     pub print_config: bool,
     /// Every setting in force, in the order of the help.

@@ -72,7 +72,7 @@ pub struct LogArgs {
     #[arg(long, value_enum, default_value_t = LogFormat::Text, env = "CONFIGURABLE_AGENTS_LOG_FORMAT", hide_short_help = true)]
     log_format: LogFormat,
     /// error, warn, info, debug or trace; or a list of target=level.
-    #[arg(long, default_value = "info", env = "CONFIGURABLE_AGENTS_LOG")]
+    #[arg(long, default_value = "info", env = "CONFIGURABLE_AGENTS_LOG", hide_short_help = true)]
     log_level: String,
 }
 

@@ -60,7 +60,7 @@ pub fn all<T: Clone>(lists: &[List<T>]) -> Vec<T> {
   configurable-agents orchestrator start --config orchestrator.yaml --print-config")]
 pub struct StartArgs {
     /// Address to listen on.
-    #[arg(long, default_value = "127.0.0.1", env = "ORCHESTRATOR_HOST")]
+    #[arg(long, default_value = "127.0.0.1", env = "ORCHESTRATOR_HOST", hide_short_help = true)]
     pub host: IpAddr,
     /// Port to listen on: health, metrics.
     #[arg(long, default_value_t = 9000, env = "ORCHESTRATOR_PORT")]
@@ -69,7 +69,7 @@ pub struct StartArgs {
     #[arg(long, value_name = "URL", env = "ORCHESTRATOR_ADVERTISE_URL", hide_short_help = true)]
     pub advertise_url: Option<String>,
     /// Where objects come from.
-    #[arg(long, value_enum, default_value_t = Mode::Auto, env = "ORCHESTRATOR_MODE")]
+    #[arg(long, value_enum, default_value_t = Mode::Auto, env = "ORCHESTRATOR_MODE", hide_short_help = true)]
     pub mode: Mode,
 
     /// The agent registry to mirror to; `none` mirrors nothing (AGENT_REGISTRY_URL is read as well).
@@ -117,7 +117,7 @@ pub struct StartArgs {
     )]
     pub db_url: String,
     /// Also serves a sample agent on 127.0.0.1:8001.
-    #[arg(long, help_heading = "Standalone")]
+    #[arg(long, help_heading = "Standalone", hide_short_help = true)]
     pub with_sample_agent: bool,
 
     /// Kubeconfig; otherwise KUBECONFIG, ~/.kube/config, or the pod's own credentials.
@@ -162,7 +162,13 @@ pub struct StartArgs {
     pub dns_server: Vec<List<SocketAddr>>,
 
     /// Networks that may be probed beside the permitted ones, comma-separated.
-    #[arg(long, value_name = "CIDR", env = "ALLOW_TARGETS", help_heading = "Probing")]
+    #[arg(
+        long,
+        value_name = "CIDR",
+        env = "ALLOW_TARGETS",
+        help_heading = "Probing",
+        hide_short_help = true
+    )]
     pub allow_targets: Vec<List<IpNet>>,
     /// Networks that may not be probed, whatever else allows them, comma-separated.
     #[arg(long, value_name = "CIDR", env = "DENY_TARGETS", help_heading = "Probing", hide_short_help = true)]

@@ -93,7 +93,7 @@ fn heading(url: &str, system: &System, counts: &Counts, colours: bool) -> String
     });
     let probes = &system.probes;
     let mut parts = vec![format!("{}/s", decimal(probes.per_second))];
-    parts.extend(probes.lag_p95_seconds.map(|lag| format!("lag p95 {} s", decimal(lag))));
+    parts.extend(probes.lag_p95_seconds.map(|lag| format!("lag p95 {}", lateness(lag))));
     parts.push(match probes.last_finished_at {
         Some(at) => format!("last finished {} ago", age_of(at)),
         None => "none finished yet".to_owned(),
@@ -128,6 +128,11 @@ fn registry(link: &RegistryLink, age_of: impl Fn(jiff::Timestamp) -> String) -> 
 fn decimal(number: f64) -> String {
     let text = if number.abs() < 100.0 { format!("{number:.1}") } else { format!("{number:.0}") };
     text.strip_suffix(".0").map(str::to_owned).unwrap_or(text)
+}
+
+/// A short time: milliseconds below a second.
+fn lateness(seconds: f64) -> String {
+    if seconds < 1.0 { format!("{:.0} ms", seconds * 1000.0) } else { format!("{} s", decimal(seconds)) }
 }
 
 /// `12: 1 failing · 11 ready`.
@@ -167,7 +172,7 @@ mod tests {
             heading("http://localhost:9000", &system(link), &counts, false),
             "Orchestrator  http://localhost:9000   kubernetes · active · up 3h12m · v0.1.0\n\
              Registry      http://r:8000   reachable · 9,999 of 10,000 mirrored\n\
-             Probes        333/s · lag p95 0.4 s · last finished 2s ago\n\
+             Probes        333/s · lag p95 420 ms · last finished 2s ago\n\
              Waits for     lease: not yet\\u{7}\n\
              Endpoints     10,000: 120 failing · 9,880 ready\n"
         );
