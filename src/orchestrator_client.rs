@@ -88,7 +88,9 @@ impl OrchestratorClient {
     pub async fn endpoint(&self, id: &EndpointId) -> Result<Option<Value>, OrchestratorError> {
         match self.get(self.path(&["api", "v1", "endpoints", &id.namespace, &id.name])?).await {
             Err(OrchestratorError::Refused { status: 404 | 410, .. }) => Ok(None),
-            answer => answer.map(Some),
+            Ok(Value::Object(object)) if object.contains_key("metadata") => Ok(Some(Value::Object(object))),
+            Ok(_) => Err(OrchestratorError::Garbage("no object".to_owned())),
+            Err(error) => Err(error),
         }
     }
 

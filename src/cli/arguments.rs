@@ -22,7 +22,7 @@ pub struct OutputArgs {
 /// Where the registry is.
 #[derive(Clone, Debug, clap::Args)]
 pub struct RegistryArgs {
-    /// The agent registry (AGENT_REGISTRY_URL is read as well).
+    /// The agent registry (`AGENT_REGISTRY_URL` is read as well).
     #[arg(long, default_value = "http://localhost:8000", env = "REGISTRY_URL", value_name = "URL")]
     pub registry_url: String,
     /// A file with the bearer token for the registry.

@@ -212,7 +212,9 @@ pub fn render(settings: &[Setting]) -> String {
     };
     let lines: Vec<_> = settings.iter().map(line).collect();
     let width = lines.iter().map(|(text, _)| text.len()).max().unwrap_or_default();
-    lines.iter().map(|(text, source)| format!("{text:width$}  # {source}\n")).collect()
+    let lines: Vec<String> =
+        lines.iter().map(|(text, source)| format!("{text:width$}  # {source}")).collect();
+    lines.join("\n") + "\n"
 }
 
 #[cfg(test)]

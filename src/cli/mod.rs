@@ -30,7 +30,7 @@ use crate::ops::logs::{self, LogFormat};
 pub struct Cli {
     #[command(subcommand)]
     command: Command,
-    /// When words have colours: auto, always or never; NO_COLOR and CLICOLOR_FORCE are read as well.
+    /// When words have colours: auto, always or never; `NO_COLOR` and `CLICOLOR_FORCE` are read as well.
     #[arg(long, global = true, value_enum, default_value_t = ColorWhen::Auto, value_name = "WHEN", hide_possible_values = true, hide_short_help = true, display_order = 900)]
     color: ColorWhen,
 }
@@ -100,6 +100,11 @@ pub fn command() -> clap::Command {
             .mut_subcommands(prepare)
     }
     prepare(Cli::command())
+}
+
+/// Help topics with their texts, for the reference.
+pub fn topics() -> [(&'static str, &'static str); 4] {
+    help::TOPICS
 }
 
 /// The registry's URL has two names in the environment; the first one counts when both are there.

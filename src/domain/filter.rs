@@ -235,15 +235,12 @@ impl Glob {
         let end = start + 1 + text.get(start + 1..)?.iter().position(|c| *c == ']')?;
         let (inside, mut ranges, mut at) = (&text[start..end], Vec::new(), 0);
         while let Some(&low) = inside.get(at) {
-            match (inside.get(at + 1), inside.get(at + 2)) {
-                (Some('-'), Some(&high)) => {
-                    ranges.push((low, high));
-                    at += 3;
-                }
-                _ => {
-                    ranges.push((low, low));
-                    at += 1;
-                }
+            if let (Some('-'), Some(&high)) = (inside.get(at + 1), inside.get(at + 2)) {
+                ranges.push((low, high));
+                at += 3;
+            } else {
+                ranges.push((low, low));
+                at += 1;
             }
         }
         Some((Piece::In { not, ranges }, end + 1))

@@ -72,7 +72,7 @@ pub struct StartArgs {
     #[arg(long, value_enum, default_value_t = Mode::Auto, env = "ORCHESTRATOR_MODE", hide_short_help = true)]
     pub mode: Mode,
 
-    /// The agent registry to mirror to; `none` mirrors nothing (AGENT_REGISTRY_URL is read as well).
+    /// The agent registry to mirror to; `none` mirrors nothing (`AGENT_REGISTRY_URL` is read as well).
     #[arg(
         long,
         default_value = "http://localhost:8000",

@@ -120,6 +120,9 @@ pub async fn run(args: StatusArgs, screen: Screen) -> Result<(), CliError> {
     let asked = Asked { args, client, screen };
     if asked.args.wait {
         wait::until(&asked).await?;
+        if asked.args.wanted == Some(Wanted::Deleted) {
+            return Ok(());
+        }
     }
     if asked.args.watch {
         return watch(asked.args.output.output, screen, async || asked.listing().await).await;
@@ -218,7 +221,7 @@ fn list(items: Vec<Value>) -> Value {
         "apiVersion": format!("{GROUP}/{VERSION}"),
         "kind": "AgentEndpointList",
         "metadata": {},
-        "items": items,
+        "items": Value::Array(items),
     })
 }
 

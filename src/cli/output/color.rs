@@ -5,7 +5,7 @@ use crate::domain::StatusWord;
 /// When words have colours.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum ColorWhen {
-    /// On a terminal, unless NO_COLOR is set; CLICOLOR_FORCE asks for them everywhere.
+    /// On a terminal, unless `NO_COLOR` is set; `CLICOLOR_FORCE` asks for them everywhere.
     #[default]
     Auto,
     /// Always.

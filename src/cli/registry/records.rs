@@ -18,7 +18,7 @@ const WIDE: [&str; 5] = ["STATUS", "REASON", "PROTOCOL", "URL", "CAPABILITIES"];
 
 /// The JSON document of a list: what `/v1` answers, in one page.
 pub fn document(items: Vec<Value>) -> Value {
-    json!({ "items": items })
+    json!({ "items": Value::Array(items) })
 }
 
 /// A record, taken apart.
@@ -138,7 +138,7 @@ fn item(record: &RecordView, wide: bool, times: &Times) -> Result<Item, CliError
     let text =
         |pick: fn(&ContributionView) -> Option<&str>| said.and_then(pick).unwrap_or_default().to_owned();
     let more = [
-        word.map(|word| word.as_str()).unwrap_or_default().to_owned(),
+        word.map(StatusWord::as_str).unwrap_or_default().to_owned(),
         text(|said| said.reason.as_deref()),
         text(|said| said.protocol.as_deref()),
         text(|said| said.url.as_deref()),

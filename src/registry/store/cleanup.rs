@@ -26,7 +26,7 @@ impl Store {
             .fetch_one(&self.reading)
             .await?;
         let now = self.now_ms();
-        Ok(if now - last > STOPPED_AFTER_MS { last } else { now })
+        Ok(if (0..=STOPPED_AFTER_MS).contains(&(now - last)) { now } else { last })
     }
 
     /// Removes contributions of a scope whose lease ended at least `older` before `at`: agents' own

@@ -37,11 +37,11 @@ fn describe(asked: &Asked, read: &Read, system: &System) -> String {
     let mut text = format!("{}  {painted}  {}", harmless(&row.id.to_string()), harmless(&row.reason));
     if row.since != jiff::Timestamp::UNIX_EPOCH {
         let word = if times.absolute { "since" } else { "for" };
-        text += &format!("  {word} {}", times.show(row.since));
+        text = format!("{text}  {word} {}", times.show(row.since));
     }
     text += "\n";
     if !row.message().is_empty() {
-        text += &format!("{}\n", harmless(row.message()));
+        text += &(harmless(row.message()) + "\n");
     }
     if !read.is_current() {
         text += "The status does not speak of the newest spec yet.\n";
@@ -66,7 +66,8 @@ fn describe(asked: &Asked, read: &Read, system: &System) -> String {
         tables.push(probe(object, read, &system.configuration));
     }
     for table in tables.iter().filter(|table| !table.is_empty()) {
-        text += &format!("\n{}", table.render(width, colours));
+        text += "\n";
+        text += &table.render(width, colours);
     }
     text
 }

@@ -52,7 +52,7 @@ pub async fn show(asked: &Asked) -> Result<Vec<Read>, CliError> {
             (false, true) => format!("NEEDS ATTENTION ({first} of {}; --all for the rest)", count(total)),
             (false, false) => format!("NEEDS ATTENTION ({total})"),
         };
-        text += &format!("\n{title}\n");
+        text = format!("{text}\n{title}\n");
         let mut rows = rows::listing(&endpoints, args.output.output, &times);
         if !listed {
             let keep: Vec<String> = shown.iter().take(first).map(|read| read.row.id.to_string()).collect();
@@ -153,7 +153,7 @@ mod tests {
 
     use super::*;
 
-    fn system(registry: serde_json::Value) -> System {
+    fn system(registry: &serde_json::Value) -> System {
         serde_json::from_value(json!({
             "version": "0.1.0", "mode": "kubernetes", "role": "active", "startedAt": "2026-11-23T07:00:00Z",
             "now": "2026-11-23T10:12:00Z", "objects": "api", "counts": {}, "checks": {"lease": "not yet\u{7}", "ok": ""},
@@ -169,7 +169,7 @@ mod tests {
         let link = json!({"url": "http://r:8000", "reachable": true, "mirrored": 9999, "pending": 1});
         let counts = Counts::from([(StatusWord::Ready, 9880), (StatusWord::Failing, 120)]);
         assert_eq!(
-            heading("http://localhost:9000", &system(link), &counts, false),
+            heading("http://localhost:9000", &system(&link), &counts, false),
             "Orchestrator  http://localhost:9000   kubernetes · active · up 3h12m · v0.1.0\n\
              Registry      http://r:8000   reachable · 9,999 of 10,000 mirrored\n\
              Probes        333/s · lag p95 420 ms · last finished 2s ago\n\
@@ -178,7 +178,7 @@ mod tests {
         );
         let away = json!({"url": "http://r:8000", "reachable": false, "awaySince": "2026-11-23T10:02:00Z",
                           "problem": "connection refused", "mirrored": 0, "pending": 3});
-        let text = heading("u", &system(away), &Counts::new(), false);
+        let text = heading("u", &system(&away), &Counts::new(), false);
         assert!(text.contains("not reachable for 10m (connection refused) · 0 of 3 mirrored"), "{text}");
         assert!(text.ends_with("Endpoints     none\n"), "{text}");
     }

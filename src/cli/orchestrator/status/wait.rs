@@ -41,13 +41,9 @@ pub async fn until(asked: &Asked) -> Result<(), CliError> {
                 Ok(Some(missing)) => last = missing,
                 // Who is away may come back, and what does not exist may be made.
                 Err(error) if matches!(error.kind(), Code::Unreachable | Code::NotFound) => {
-                    last = error
-                        .to_string()
-                        .trim_start_matches("error: ")
-                        .lines()
-                        .next()
-                        .unwrap_or_default()
-                        .to_owned();
+                    let text = error.to_string();
+                    let what = text.lines().next().unwrap_or_default();
+                    what.trim_start_matches("error: ").clone_into(&mut last);
                 }
                 Err(error) => return Err(error),
             }
@@ -56,16 +52,13 @@ pub async fn until(asked: &Asked) -> Result<(), CliError> {
             pause = (pause * 2).min(LONGEST);
         }
     };
-    let result = tokio::time::timeout(asked.args.timeout, asking).await;
-    match result {
-        Ok(result) => result,
-        Err(_) => {
-            let limit = asked.args.timeout.as_secs();
-            Err(CliError::new(Code::TimedOut, format!("it did not come about within {limit} s"))
-                .cause(last)
-                .hint("wait longer with --timeout, or look: `configurable-agents orchestrator status`"))
-        }
+    if let Ok(result) = tokio::time::timeout(asked.args.timeout, asking).await {
+        return result;
     }
+    let limit = asked.args.timeout.as_secs();
+    Err(CliError::new(Code::TimedOut, format!("it did not come about within {limit} s"))
+        .cause(last)
+        .hint("wait longer with --timeout, or look: `configurable-agents orchestrator status`"))
 }
 
 /// What is still missing; `None` when it has come about.
