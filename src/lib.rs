@@ -24,6 +24,7 @@ pub mod kubernetes;
 pub mod manifest;
 pub mod mirror;
 pub mod ops;
+pub mod orchestrator_client;
 pub mod probe;
 pub mod registry;
 pub mod registry_client;

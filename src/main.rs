@@ -1,18 +1,20 @@
 //! The binary: crypto provider, arguments, exit code.
 
+use std::io::Write as _;
 use std::process::ExitCode;
 
-use clap::Parser as _;
-use configurable_agents::cli::{self, Cli};
+use configurable_agents::cli;
 
-#[allow(clippy::print_stderr, reason = "the one place where an error is told")]
 fn main() -> ExitCode {
     // One provider for kube and reqwest; a second one could only lose.
     rustls::crypto::ring::default_provider().install_default().ok();
-    match cli::run(Cli::parse()) {
+    match cli::run(std::env::args_os()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("{error}");
+            if !error.is_quiet() {
+                // Nobody is left to be told that standard error is closed.
+                writeln!(std::io::stderr(), "{error}").ok();
+            }
             ExitCode::from(error.code())
         }
     }

@@ -11,6 +11,7 @@ use clap::{Args as _, FromArgMatches as _};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+use super::config::{FromFile, settings};
 use super::{CliError, Code, LogArgs, bind_error, orchestrator};
 use crate::ops::shutdown;
 use crate::registry::{self, Access, DatabaseUrl};
@@ -58,7 +59,7 @@ pub async fn run(args: DemoArgs) -> Result<(), CliError> {
         ("--db-url", &format!("sqlite:///{}", directory.path().join("status.db").display())),
         ("--registry-url", &registry_url),
     ])?;
-    super::print(&format!(
+    super::output::print(&format!(
         "configurable-agents {} · demo · everything is in a temporary directory and goes with it\n  \
            dashboard   http://localhost:{}/ui/\n  \
            registry    http://localhost:{}/agents\n  \
@@ -107,8 +108,10 @@ fn start_args(flags: &[(&str, &str)]) -> Result<orchestrator::StartArgs, CliErro
         .mut_args(|arg| arg.env(clap::builder::Resettable::<clap::builder::OsStr>::Reset));
     let bug = |e: clap::Error| CliError::new(Code::Internal, "the demo's own flags").cause(e.to_string());
     let words = flags.iter().flat_map(|(flag, value)| [*flag, *value]);
-    let matches = command.try_get_matches_from(words).map_err(bug)?;
-    orchestrator::StartArgs::from_arg_matches(&matches).map_err(bug)
+    let matches = command.clone().try_get_matches_from(words).map_err(bug)?;
+    let mut args = orchestrator::StartArgs::from_arg_matches(&matches).map_err(bug)?;
+    args.config.settings = settings(&command, &matches, &FromFile::new());
+    Ok(args)
 }
 
 /// An agent that no manifest declares: it registers itself and beats.

@@ -1,18 +1,27 @@
 //! The command line: parse, call the library, print. No logic of its own.
 
+mod arguments;
+mod completion;
+mod config;
 mod demo;
 mod error;
+mod help;
 mod orchestrator;
+mod output;
 mod registry;
 mod sample_agent;
 mod validate;
+mod version;
 
-use std::io::Write as _;
+use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 pub use error::{CliError, Code};
+use orchestrator::OrchestratorCommand;
+use output::{ColorWhen, Screen, print};
+use registry::RegistryCommand;
 
 use crate::ops::logs::{self, LogFormat};
 
@@ -22,6 +31,9 @@ use crate::ops::logs::{self, LogFormat};
 pub struct Cli {
     #[command(subcommand)]
     command: Command,
+    /// When words have colours: auto, always or never; `NO_COLOR` and `CLICOLOR_FORCE` are read as well.
+    #[arg(long, global = true, value_enum, default_value_t = ColorWhen::Auto, value_name = "WHEN", hide_possible_values = true, hide_short_help = true, display_order = 900)]
+    color: ColorWhen,
 }
 
 #[derive(Debug, Subcommand)]
@@ -36,24 +48,16 @@ enum Command {
     Crds(CrdsArgs),
     /// A small agent to try things with: answers GET /health until it is stopped.
     SampleAgent(sample_agent::SampleAgentArgs),
+    /// Prints a completion script for a shell.
+    Completion(completion::CompletionArgs),
     /// Everything at once, with sample agents: orchestrator, registry and dashboard, in a temporary directory.
     Demo(demo::DemoArgs),
     /// Checks manifests as the API server does, without a cluster.
     Validate(validate::ValidateArgs),
     /// Prints the version.
-    Version,
-}
-
-#[derive(Debug, Subcommand)]
-enum OrchestratorCommand {
-    /// Starts the orchestrator in the foreground, in a cluster or over a directory of manifests.
-    Start(Box<orchestrator::StartArgs>),
-}
-
-#[derive(Debug, Subcommand)]
-enum RegistryCommand {
-    /// Starts the registry server in the foreground.
-    Start(registry::StartArgs),
+    Version(version::VersionArgs),
+    /// Explains a command or a topic: environment, exit-codes, filters, formatting.
+    Help(help::HelpArgs),
 }
 
 #[derive(Debug, clap::Args)]
@@ -65,12 +69,13 @@ struct CrdsArgs {
 
 /// How logs look, for every command that runs for long.
 #[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Logs")]
 pub struct LogArgs {
     /// Form of a log line.
-    #[arg(long, value_enum, default_value_t = LogFormat::Text, env = "CONFIGURABLE_AGENTS_LOG_FORMAT")]
+    #[arg(long, value_enum, default_value_t = LogFormat::Text, env = "CONFIGURABLE_AGENTS_LOG_FORMAT", hide_short_help = true)]
     log_format: LogFormat,
     /// error, warn, info, debug or trace; or a list of target=level.
-    #[arg(long, default_value = "info", env = "CONFIGURABLE_AGENTS_LOG")]
+    #[arg(long, default_value = "info", env = "CONFIGURABLE_AGENTS_LOG", hide_short_help = true)]
     log_level: String,
 }
 
@@ -84,26 +89,92 @@ impl LogArgs {
     }
 }
 
-/// Runs the command; everything that is for people and not data has gone to standard error.
+/// What comes first in long help: what it is, then examples, then how it is used.
+const TEMPLATE: &str = "{about-with-newline}\n{before-help}{usage-heading} {usage}\n\n{all-args}{after-help}";
+
+/// All commands, as they are parsed and documented.
+pub fn command() -> clap::Command {
+    fn prepare(command: clap::Command) -> clap::Command {
+        // Values of the environment may be secrets, and would make the help differ from place to place.
+        command
+            .help_template(TEMPLATE)
+            .disable_help_subcommand(true)
+            .mut_args(|arg| second_name(arg).hide_env_values(true))
+            .mut_subcommands(prepare)
+    }
+    prepare(Cli::command())
+}
+
+/// Help topics with their texts, for the reference.
+pub fn topics() -> [(&'static str, &'static str); 4] {
+    help::TOPICS
+}
+
+/// The registry's URL has two names in the environment; the first one counts when both are there.
+fn second_name(arg: clap::Arg) -> clap::Arg {
+    let is_set = |name| std::env::var_os(name).is_some();
+    let second = arg.get_id() == "registry_url" && !is_set("REGISTRY_URL") && is_set("AGENT_REGISTRY_URL");
+    if second { arg.env("AGENT_REGISTRY_URL") } else { arg }
+}
+
+/// Runs what was typed; everything that is for people and not data has gone to standard error.
 ///
 /// # Errors
 /// With cause, hint and exit code.
-pub fn run(cli: Cli) -> Result<(), CliError> {
+pub fn run(args: impl IntoIterator<Item = OsString>) -> Result<(), CliError> {
+    let args: Vec<OsString> = args.into_iter().collect();
+    let typed = help::typed_color(&args);
+    let (matches, settings) = config::matches(command().color(typed), &args)?;
+    let mut cli = Cli::from_arg_matches(&matches).unwrap_or_else(|e| e.exit());
+    let config = match &mut cli.command {
+        Command::Orchestrator(OrchestratorCommand::Start(args)) => Some(&mut args.config),
+        Command::AgentRegistry(RegistryCommand::Start(args)) => Some(&mut args.config),
+        _ => None,
+    };
+    if let Some(config) = config {
+        if config.print_config {
+            return print(&config::render(&settings));
+        }
+        config.settings = settings;
+    }
+    let screen = Screen::of_stdout(cli.color);
     match cli.command {
         Command::Crds(args) => crds(args.out),
-        Command::Version => print(concat!("configurable-agents ", env!("CARGO_PKG_VERSION"), "\n")),
+        Command::Version(args) => version::run(&args, screen),
+        Command::Completion(args) => completion::run(&args),
+        Command::Help(args) => help::run(&args, command().color(typed)),
         Command::Demo(args) => block_on(demo::run(args)),
         Command::Validate(args) => validate::run(&args),
         Command::SampleAgent(args) => block_on(sample_agent::run(args)),
         Command::Orchestrator(OrchestratorCommand::Start(args)) => block_on(orchestrator::start(*args)),
         Command::AgentRegistry(RegistryCommand::Start(args)) => block_on(registry::start(args)),
+        Command::Orchestrator(command) => one_shot(orchestrator::ask(command, screen)),
+        Command::AgentRegistry(command) => one_shot(registry::ask(command, screen)),
     }
 }
 
+/// Runs a server: until it is asked to stop.
 fn block_on(command: impl Future<Output = Result<(), CliError>>) -> Result<(), CliError> {
     // Each probe in flight is a descriptor, and common soft limits are 1,024.
     rlimit::increase_nofile_limit(u64::MAX).ok();
-    let runtime = tokio::runtime::Builder::new_multi_thread()
+    run_on(tokio::runtime::Builder::new_multi_thread(), command)
+}
+
+/// Runs a command that asks something and ends, on this thread; Ctrl-C ends it.
+fn one_shot(command: impl Future<Output = Result<(), CliError>>) -> Result<(), CliError> {
+    run_on(tokio::runtime::Builder::new_current_thread(), async {
+        tokio::select! {
+            result = command => result,
+            _ = tokio::signal::ctrl_c() => Err(CliError::quiet(Code::Interrupted)),
+        }
+    })
+}
+
+fn run_on(
+    mut runtime: tokio::runtime::Builder,
+    command: impl Future<Output = Result<(), CliError>>,
+) -> Result<(), CliError> {
+    let runtime = runtime
         .enable_all()
         .build()
         .map_err(|e| CliError::new(Code::Internal, "cannot start the runtime").cause(e.to_string()))?;
@@ -120,16 +191,6 @@ fn crds(out: Option<PathBuf>) -> Result<(), CliError> {
     std::fs::write(&file, text).map_err(|e| {
         CliError::new(Code::Failed, format!("cannot write {}", file.display())).cause(e.to_string())
     })
-}
-
-/// Writes data to standard output; a reader that went away is no error.
-fn print(text: &str) -> Result<(), CliError> {
-    match std::io::stdout().write_all(text.as_bytes()) {
-        Err(e) if e.kind() != std::io::ErrorKind::BrokenPipe => {
-            Err(CliError::new(Code::Failed, "cannot write to standard output").cause(e.to_string()))
-        }
-        _ => Ok(()),
-    }
 }
 
 /// A port that cannot be listened on.

@@ -1,11 +1,14 @@
-//! `orchestrator start`: flags to settings, then one of the two modes.
+//! `orchestrator start`: flags to settings, then one of the two modes. What is asked of one that
+//! runs is in modules of its own.
 
 mod args;
 mod shown;
+mod status;
 mod wiring;
 
 use std::net::SocketAddr;
 
+use clap::Subcommand;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -13,12 +16,33 @@ use args::Mode;
 pub use args::StartArgs;
 use wiring::Wiring;
 
-use super::{CliError, Code, bind_error, registry::explain, sample_agent};
+use super::output::Screen;
+use super::{CliError, Code, bind_error, registry::DiscoverArgs, registry::explain, sample_agent};
 use crate::kubernetes::{self, Cluster, ClusterSettings, LeaseSettings};
 use crate::ops::shutdown;
 use crate::registry::{self, Access, DatabaseUrl};
 use crate::registry_client::OrchestratorIdentity;
 use crate::standalone;
+
+/// What can be typed after `orchestrator`.
+#[derive(Debug, Subcommand)]
+pub enum OrchestratorCommand {
+    /// Starts the orchestrator in the foreground, in a cluster or over a directory of manifests.
+    Start(Box<StartArgs>),
+    /// Shows what a running orchestrator knows: the same words and counts as its status objects.
+    Status(Box<status::StatusArgs>),
+    /// Finds agents in the registry.
+    Discover(Box<DiscoverArgs>),
+}
+
+/// Runs one that asks something and ends.
+pub async fn ask(command: OrchestratorCommand, screen: Screen) -> Result<(), CliError> {
+    match command {
+        OrchestratorCommand::Start(args) => start(*args).await,
+        OrchestratorCommand::Status(args) => status::run(*args, screen).await,
+        OrchestratorCommand::Discover(args) => super::registry::discover(*args, screen).await,
+    }
+}
 
 pub async fn start(args: StartArgs) -> Result<(), CliError> {
     args.log.start()?;

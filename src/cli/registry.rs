@@ -1,14 +1,58 @@
-//! `agent-registry start`.
+//! `agent-registry`: the server, and what is asked of one.
+
+mod agents;
+mod cleanup;
+mod list;
+mod records;
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
+use clap::Subcommand;
+
+use super::config::ConfigArgs;
+use super::output::Screen;
 use super::{CliError, Code, LogArgs, bind_error};
+pub use list::{DiscoverArgs, discover};
+
 use crate::ops::shutdown;
 use crate::registry::{self, Access, DatabaseUrl, Error, Settings};
 
+/// What can be typed after `agent-registry`.
+#[derive(Debug, Subcommand)]
+pub enum RegistryCommand {
+    /// Starts the registry server in the foreground.
+    Start(StartArgs),
+    /// Lists agents.
+    List(list::ListArgs),
+    /// Removes what has expired and prints the agents' ids.
+    Cleanup(cleanup::CleanupArgs),
+    /// Shows one agent.
+    Get(agents::GetArgs),
+    /// Registers an agent once.
+    Register(agents::RegisterArgs),
+    /// Takes back an agent's registration.
+    Deregister(agents::DeregisterArgs),
+}
+
+/// Runs one that asks or changes something and ends.
+pub async fn ask(command: RegistryCommand, screen: Screen) -> Result<(), CliError> {
+    match command {
+        RegistryCommand::Start(args) => start(args).await,
+        RegistryCommand::List(args) => list::list(args, screen).await,
+        RegistryCommand::Cleanup(args) => cleanup::run(args, screen).await,
+        RegistryCommand::Get(args) => agents::get(args, screen).await,
+        RegistryCommand::Register(args) => agents::register(args, screen).await,
+        RegistryCommand::Deregister(args) => agents::deregister(args).await,
+    }
+}
+
 /// How the registry is served.
 #[derive(Debug, clap::Args)]
+#[command(before_long_help = "Examples:
+  configurable-agents agent-registry start
+  configurable-agents agent-registry start --host 0.0.0.0 --auth-token-file tokens
+  configurable-agents agent-registry start --config registry.yaml --print-config")]
 pub struct StartArgs {
     /// Address to listen on.
     #[arg(long, default_value = "127.0.0.1", env = "AGENT_REGISTRY_HOST")]
@@ -31,13 +75,20 @@ pub struct StartArgs {
     #[arg(long)]
     insecure_anonymous: bool,
     #[command(flatten)]
+    pub config: ConfigArgs,
+    #[command(flatten)]
     log: LogArgs,
+}
+
+/// A database that a flag names.
+fn database(url: &str) -> Result<DatabaseUrl, CliError> {
+    url.parse().map_err(|e| explain(&e))
 }
 
 pub async fn start(args: StartArgs) -> Result<(), CliError> {
     args.log.start()?;
     let listen = SocketAddr::new(args.host, args.port);
-    let database: DatabaseUrl = args.db_url.parse().map_err(|e| explain(&e))?;
+    let database = database(&args.db_url)?;
     let access =
         Access::for_listen(listen, args.auth_token_file, args.insecure_anonymous).map_err(|e| explain(&e))?;
     let stop = shutdown::on_signals()

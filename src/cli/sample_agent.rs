@@ -29,7 +29,7 @@ pub async fn run(args: SampleAgentArgs) -> Result<(), CliError> {
         CliError::new(super::Code::Internal, "cannot listen for signals").cause(e.to_string())
     })?;
     let listener = TcpListener::bind(address).await.map_err(|e| bind_error(address, "--port", &e))?;
-    super::print(&format!("sample agent on http://{address}/health\n"))?;
+    super::output::print(&format!("sample agent on http://{address}/health\n"))?;
     serve(listener, stop).await;
     Ok(())
 }

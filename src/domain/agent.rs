@@ -116,3 +116,25 @@ pub struct ContributionView {
     /// True before `expiresAt`: only a live contribution counts.
     pub live: bool,
 }
+
+/// Asks for the removal of contributions whose lease ended long ago.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CleanupRequest {
+    /// Only those whose lease ended at least this long ago.
+    #[serde(default)]
+    pub older_than_seconds: u64,
+    /// Removes nothing, only says what would go.
+    #[serde(default)]
+    pub dry_run: bool,
+}
+
+/// What went, or would go.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CleanupResponse {
+    /// Ids of agents of which an expired contribution was removed, in order, each once.
+    pub agents: Vec<String>,
+    /// There is more than one call removes.
+    pub more: bool,
+}

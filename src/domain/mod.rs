@@ -8,6 +8,7 @@ pub mod agent;
 pub mod condition;
 pub mod defaults;
 pub mod endpoint;
+pub mod filter;
 #[cfg(test)]
 pub mod fixtures;
 pub mod machine;

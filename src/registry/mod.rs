@@ -9,6 +9,7 @@ mod access;
 mod body;
 mod clock;
 mod error;
+pub mod inspect;
 mod problem;
 mod retention;
 mod router;

@@ -41,6 +41,7 @@ pub(super) fn router(store: Store, access: Access) -> Router {
         .route("/health", get(wire::health))
         .route("/v1/scopes/{scope}/agents", get(v1::reads::list))
         .route("/v1/scopes/{scope}/agents/{id}", get(v1::reads::get))
+        .route("/v1/scopes/{scope}/cleanup", post(v1::cleanup::cleanup))
         .route("/v1/scopes/{scope}/sources/{source}/batch", post(v1::writes::batch))
         .route("/v1/scopes/{scope}/sources/{source}/renewal", post(v1::writes::renewal))
         .route("/v1/scopes/{scope}/sources/{source}/snapshot", post(v1::writes::snapshot))
@@ -131,7 +132,7 @@ fn is_route(path: &str) -> bool {
                 | ["agents" | "orchestrators", _]
                 | ["agents" | "orchestrator", _, "heartbeat"]
                 | ["orchestrator", "register"]
-                | ["v1", "scopes", _, "agents"]
+                | ["v1", "scopes", _, "agents" | "cleanup"]
                 | ["v1", "scopes", _, "agents", _]
         )
 }

@@ -1,7 +1,7 @@
 //! What anybody may ask: records with all their contributions.
 
 use super::{Client, ClientError};
-use crate::domain::agent::{RecordPage, RecordView};
+use crate::domain::agent::{CleanupRequest, CleanupResponse, RecordPage, RecordView};
 
 /// Records of one page; the registry's own bound is 500.
 const PAGE: usize = 500;
@@ -29,5 +29,22 @@ impl Client {
                 }
             }
         }
+    }
+
+    /// One record of the scope; `None` when there is none.
+    pub async fn record(&self, agent_id: &str) -> Result<Option<RecordView>, ClientError> {
+        let url = self.path(&["v1", "scopes", &self.scope, "agents", agent_id])?;
+        match self.send(self.http.get(url)).await {
+            Ok(record) => Ok(Some(record)),
+            Err(ClientError::Refused { status: 404, .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Removes what has expired from the scope, or says what would go. One call is bounded: call
+    /// again while there is more.
+    pub async fn cleanup(&self, request: &CleanupRequest) -> Result<CleanupResponse, ClientError> {
+        let url = self.path(&["v1", "scopes", &self.scope, "cleanup"])?;
+        self.send(self.http.post(url).json(request)).await
     }
 }

@@ -6,6 +6,7 @@ mod registry_support;
 
 mod batches;
 mod bounds;
+mod cleanup;
 mod records;
 mod snapshots;
 mod sums;

@@ -22,6 +22,7 @@ pub fn system(
 ) -> Arc<dyn Fn() -> System + Send + Sync> {
     let (engine, mirror, view, health) = (engine.clone(), mirror.clone(), view.clone(), shown.health.clone());
     let started_at = now();
+    let configuration = args.config.settings.clone();
     let (mode, objects, database) = match mode {
         Chosen::Cluster(cluster) => {
             (Mode::Kubernetes, format!("{}:{}", cluster.server.0, cluster.server.1), None)
@@ -67,7 +68,7 @@ pub fn system(
                 lag_p95_seconds: pace.lag_p95.map(|lag| lag.as_secs_f64()),
                 last_finished_at: pace.last_finished.map(|ago| now() - ago),
             },
-            configuration: Vec::new(),
+            configuration: configuration.clone(),
         }
     })
 }

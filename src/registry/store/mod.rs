@@ -4,6 +4,7 @@
 //! (group commit, see `writer`), others read and cannot write.
 
 mod agents;
+mod cleanup;
 mod contributions;
 mod orchestrators;
 mod records;

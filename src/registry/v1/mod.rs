@@ -1,5 +1,6 @@
 //! Our own API under `/v1`: what the mirror writes, and records with all their contributions.
 
+pub(super) mod cleanup;
 pub(super) mod reads;
 mod request;
 pub(super) mod view;

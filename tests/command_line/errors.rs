@@ -1,44 +1,6 @@
-//! What a person types, and what comes back: exit codes, `error / cause / hint`, clean streams.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+//! What `start` refuses, and how it says so.
 
-use std::path::Path;
-use std::process::{Command, Output, Stdio};
-
-fn program(args: &[&str], directory: &Path) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_configurable-agents"));
-    command.args(args).current_dir(directory).env_clear().stdin(Stdio::null()).output().unwrap()
-}
-
-/// Runs a command that must fail: its exit code and what it says.
-fn fails(args: &[&str], directory: &Path) -> (i32, String) {
-    let output = program(args, directory);
-    let text = String::from_utf8(output.stderr).unwrap();
-    assert!(
-        output.stdout.is_empty(),
-        "standard output is for data: {:?}",
-        String::from_utf8_lossy(&output.stdout)
-    );
-    (output.status.code().unwrap_or_else(|| panic!("ended by a signal: {text}")), text)
-}
-
-fn is_well_formed(text: &str) {
-    let lines: Vec<&str> = text.lines().filter(|line| !line.contains(" INFO ")).collect();
-    assert!(lines[0].starts_with("error: "), "{text}");
-    assert!(lines[1..].iter().all(|line| line.starts_with("  ")), "one error: {text}");
-    assert!(lines.iter().any(|line| line.starts_with("  cause: ")), "{text}");
-    assert!(lines.iter().any(|line| line.starts_with("  hint: ")), "{text}");
-}
-
-#[test]
-fn the_crds_command_prints_what_the_repository_holds() {
-    let here = tempfile::tempdir().unwrap();
-    let output = program(&["crds"], here.path());
-    let committed = include_str!("../crds/agentendpoints.yaml");
-    assert!(output.status.success() && output.stderr.is_empty());
-    assert_eq!(String::from_utf8(output.stdout).unwrap(), committed);
-    program(&["crds", "--out", "."], here.path());
-    assert_eq!(std::fs::read_to_string(here.path().join("agentendpoints.yaml")).unwrap(), committed);
-}
+use crate::{fails, is_well_formed};
 
 #[test]
 fn an_unknown_flag_is_a_usage_error_that_names_it() {
@@ -151,32 +113,4 @@ fn a_directory_that_is_not_there_is_named() {
     assert_eq!(code, 1, "{text}");
     is_well_formed(&text);
     assert!(text.contains("nowhere"), "{text}");
-}
-
-#[test]
-fn a_reader_that_goes_away_is_no_error() {
-    let mut child = Command::new(env!("CARGO_BIN_EXE_configurable-agents"))
-        .arg("crds")
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    drop(child.stdout.take());
-    let output = child.wait_with_output().unwrap();
-    assert!(output.status.success() && output.stderr.is_empty(), "{output:?}");
-}
-
-#[test]
-fn every_command_has_help_with_a_description() {
-    let here = tempfile::tempdir().unwrap();
-    for args in [
-        &["--help"][..],
-        &["orchestrator", "start", "--help"],
-        &["agent-registry", "start", "--help"],
-        &["crds", "-h"],
-    ] {
-        let output = program(args, here.path());
-        let text = String::from_utf8(output.stdout).unwrap();
-        assert!(output.status.success() && text.contains("Usage: configurable-agents"), "{args:?}: {text}");
-    }
 }

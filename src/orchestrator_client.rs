@@ -1,0 +1,167 @@
+//! The client of an orchestrator's read-only API: every call has a deadline, every answer a bound.
+
+use std::time::Duration;
+
+use reqwest::Url;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use crate::domain::EndpointId;
+use crate::view::System;
+
+/// For one call, from the connection to the last byte.
+const DEADLINE: Duration = Duration::from_secs(10);
+/// The most bytes of an answer that are read: a page of 500 objects at their largest is smaller.
+const MAX_ANSWER: usize = 64 * 1024 * 1024;
+/// Endpoints that are read at most.
+const MAX_ENDPOINTS: usize = 100_000;
+
+/// Why a call failed.
+#[derive(Debug, thiserror::Error)]
+pub enum OrchestratorError {
+    /// The URL cannot be used.
+    #[error("`{0}` is not the URL of an orchestrator: it must begin with http:// or https://")]
+    Url(String),
+    /// The client cannot be made (TLS roots).
+    #[error("cannot make an HTTP client: {0}")]
+    Client(String),
+    /// No answer.
+    #[error("{0}")]
+    Unreachable(String),
+    /// An answer that says no.
+    #[error("it answered {status}{}{detail}", if detail.is_empty() { "" } else { ": " })]
+    Refused {
+        /// HTTP status.
+        status: u16,
+        /// What its problem document says, shortened.
+        detail: String,
+    },
+    /// An answer that is none.
+    #[error("it does not answer like an orchestrator: {0}")]
+    Garbage(String),
+}
+
+/// A client of one orchestrator.
+#[derive(Clone)]
+pub struct OrchestratorClient {
+    http: reqwest::Client,
+    base: Url,
+}
+
+impl OrchestratorClient {
+    /// Checks the URL; makes no connection.
+    pub fn new(url: &str) -> Result<Self, OrchestratorError> {
+        let bad = || OrchestratorError::Url(url.to_owned());
+        let mut base = Url::parse(url).map_err(|_| bad())?;
+        if !matches!(base.scheme(), "http" | "https") || base.host_str().is_none() {
+            return Err(bad());
+        }
+        if !base.path().ends_with('/') {
+            base.set_path(&format!("{}/", base.path()));
+        }
+        let http = reqwest::Client::builder()
+            .timeout(DEADLINE)
+            .connect_timeout(Duration::from_secs(3))
+            .redirect(reqwest::redirect::Policy::none())
+            .no_proxy()
+            .user_agent(concat!("configurable-agents/", env!("CARGO_PKG_VERSION")))
+            .build()
+            .map_err(|e| OrchestratorError::Client(e.to_string()))?;
+        Ok(OrchestratorClient { http, base })
+    }
+
+    /// The base URL as people may see it: without credentials.
+    pub fn url(&self) -> String {
+        let mut shown = self.base.clone();
+        // The setters fail only for URLs without a host.
+        shown.set_username("").ok();
+        shown.set_password(None).ok();
+        shown.as_str().trim_end_matches('/').to_owned()
+    }
+
+    /// The orchestrator as a whole.
+    pub async fn system(&self) -> Result<System, OrchestratorError> {
+        self.get(self.path(&["api", "v1", "status"])?).await
+    }
+
+    /// One object as it is; `None` when there is none.
+    pub async fn endpoint(&self, id: &EndpointId) -> Result<Option<Value>, OrchestratorError> {
+        match self.get(self.path(&["api", "v1", "endpoints", &id.namespace, &id.name])?).await {
+            Err(OrchestratorError::Refused { status: 404 | 410, .. }) => Ok(None),
+            Ok(Value::Object(object)) if object.contains_key("metadata") => Ok(Some(Value::Object(object))),
+            Ok(_) => Err(OrchestratorError::Garbage("no object".to_owned())),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Every object that the parameters of the list ask for, in order of namespace and name.
+    pub async fn endpoints(&self, parameters: &[(&str, &str)]) -> Result<Vec<Value>, OrchestratorError> {
+        let mut objects: Vec<Value> = Vec::new();
+        let mut token = String::new();
+        loop {
+            let mut url = self.path(&["api", "v1", "endpoints"])?;
+            url.query_pairs_mut().extend_pairs(parameters).append_pair("limit", "500");
+            if !token.is_empty() {
+                url.query_pairs_mut().append_pair("continue", &token);
+            }
+            let mut page: Value = self.get(url).await?;
+            let next = page.pointer("/metadata/continue").and_then(Value::as_str).unwrap_or_default();
+            let (next, known) = (next.to_owned(), token);
+            match page.get_mut("items").map(Value::take) {
+                Some(Value::Array(items)) => objects.extend(items),
+                _ => return Err(OrchestratorError::Garbage("a list without items".to_owned())),
+            }
+            if next.is_empty() || next == known {
+                return Ok(objects);
+            }
+            if objects.len() >= MAX_ENDPOINTS {
+                return Err(OrchestratorError::Garbage(format!("more than {MAX_ENDPOINTS} endpoints")));
+            }
+            token = next;
+        }
+    }
+
+    fn path(&self, segments: &[&str]) -> Result<Url, OrchestratorError> {
+        let mut url = self.base.clone();
+        url.path_segments_mut()
+            .map_err(|()| OrchestratorError::Url(self.url()))?
+            .pop_if_empty()
+            .extend(segments);
+        Ok(url)
+    }
+
+    async fn get<A: DeserializeOwned>(&self, url: Url) -> Result<A, OrchestratorError> {
+        let unreachable = |e: &reqwest::Error| OrchestratorError::Unreachable(cause(e));
+        let mut response = self.http.get(url).send().await.map_err(|e| unreachable(&e))?;
+        let status = response.status();
+        let mut body = Vec::new();
+        while let Some(chunk) = response.chunk().await.map_err(|e| unreachable(&e))? {
+            body.extend_from_slice(&chunk);
+            if body.len() > MAX_ANSWER {
+                return Err(OrchestratorError::Garbage("the answer is larger than 64 MiB".to_owned()));
+            }
+        }
+        if !status.is_success() {
+            let problem: Value = serde_json::from_slice(&body).unwrap_or_default();
+            let detail = problem.get("detail").and_then(Value::as_str).unwrap_or_default();
+            let detail = detail.chars().take(300).collect();
+            return Err(OrchestratorError::Refused { status: status.as_u16(), detail });
+        }
+        serde_json::from_slice(&body).map_err(|e| {
+            let place = format!("line {}, column {}", e.line(), e.column());
+            OrchestratorError::Garbage(format!("not the JSON that was expected ({place})"))
+        })
+    }
+}
+
+/// The innermost cause, without the URL that reqwest adds.
+fn cause(error: &reqwest::Error) -> String {
+    if error.is_timeout() {
+        return "no answer within the deadline".to_owned();
+    }
+    let mut innermost: &dyn std::error::Error = error;
+    while let Some(source) = innermost.source() {
+        innermost = source;
+    }
+    innermost.to_string()
+}
