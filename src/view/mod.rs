@@ -48,6 +48,7 @@ struct State {
     gone: VecDeque<Tombstone>,
     activity: activity::Activity,
     changes: VecDeque<(u64, EndpointId)>,
+    heard: Option<Timestamp>,
 }
 
 struct Shared {
@@ -116,6 +117,17 @@ impl View {
         }
         drop(state);
         self.shared.version.send_replace(version);
+    }
+
+    /// The source of objects has said something, if only that it is there.
+    pub fn heard(&self) {
+        let at = (self.shared.now)();
+        self.state().heard = Some(at);
+    }
+
+    /// When the source of objects last said something; `None` where nobody tells.
+    pub fn heard_at(&self) -> Option<Timestamp> {
+        self.state().heard
     }
 
     /// All rows as they are now.
