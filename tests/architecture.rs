@@ -54,7 +54,11 @@ const RULES: &[(&str, &[&str], &[&str])] = &[
     ),
     ("view", &["api", "domain"], &["kube", "tokio"]),
     ("orchestrator_client", &["domain", "view"], &["reqwest"]),
-    ("dashboard", &["api", "domain", "view"], &["axum", "form_urlencoded"]),
+    (
+        "dashboard",
+        &["api", "domain", "view"],
+        &["axum", "form_urlencoded", "kube", "maud", "serde_saphyr", "sha2", "tokio", "tower_http", "uuid"],
+    ),
     (
         "ops",
         &[],

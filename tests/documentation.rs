@@ -30,6 +30,23 @@ fn the_documented_reasons_and_conditions_are_exactly_those_of_the_program() {
 }
 
 #[test]
+fn what_to_do_about_a_reason_is_the_same_sentence_in_the_program_and_in_the_documents() {
+    let text = read("docs/reference/conditions.md");
+    let reasons = text.split_once("## Reasons").unwrap().1.split_once("## Events").unwrap().0;
+    for reason in Reason::ALL {
+        let row = reasons
+            .lines()
+            .find(|line| {
+                line.starts_with(&format!("| `{reason}` ")) || line.starts_with(&format!("| `{reason}`*"))
+            })
+            .unwrap_or_else(|| panic!("{reason} has no row"));
+        let cell = row.trim_end_matches(" |").rsplit(" | ").next().unwrap();
+        assert_eq!(cell, reason.advice(), "{reason}");
+        assert!(reason.advice().ends_with('.') && reason.advice().len() > 10, "{reason}");
+    }
+}
+
+#[test]
 fn every_link_inside_the_repository_leads_somewhere() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut files = vec!["README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md"];

@@ -6,7 +6,9 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
-use super::Shown;
+use super::Site;
+use super::params::{pairs, unknown};
+use super::redact::redacted;
 use crate::api::v1alpha1::AgentEndpoint;
 use crate::api::{GROUP, VERSION};
 use crate::domain::EndpointId;
@@ -35,21 +37,16 @@ impl From<BadParameter> for Problem {
     }
 }
 
-fn unknown(parameter: &str, given: &str, allowed: &[&str]) -> BadParameter {
-    bad(parameter, given, format!("there is no such parameter; use {}", allowed.join(", ")))
-}
-
-fn pairs(query: Option<&str>) -> Vec<(String, String)> {
-    form_urlencoded::parse(query.unwrap_or_default().as_bytes()).into_owned().collect()
-}
-
-pub async fn status(State(shown): State<Shown>) -> Json<System> {
+pub async fn status(State(Site { shown, .. }): State<Site>) -> Json<System> {
     Json((shown.system)())
 }
 
 /// The parameters of the list, and `limit` and `continue`: pages in order of namespace and name, so
 /// that what comes and goes meanwhile makes none of the others missing or double.
-pub async fn endpoints(State(shown): State<Shown>, RawQuery(raw): RawQuery) -> Result<Response, Problem> {
+pub async fn endpoints(
+    State(Site { shown, .. }): State<Site>,
+    RawQuery(raw): RawQuery,
+) -> Result<Response, Problem> {
     let mut query = Query::default();
     let (mut limit, mut token) = (DEFAULT_LIMIT, None);
     for (parameter, value) in pairs(raw.as_deref()) {
@@ -79,7 +76,7 @@ pub async fn endpoints(State(shown): State<Shown>, RawQuery(raw): RawQuery) -> R
         None => selection.rows,
     };
     let next = rows.get(limit).and(rows.get(limit - 1)).map(|row| row.id.to_string());
-    let items: Vec<&AgentEndpoint> = rows.iter().take(limit).filter_map(|row| row.object()).collect();
+    let items: Vec<_> = rows.iter().take(limit).filter_map(|row| row.object()).map(redacted).collect();
     let list = json!({
         "apiVersion": format!("{GROUP}/{VERSION}"),
         "kind": "AgentEndpointList",
@@ -90,13 +87,13 @@ pub async fn endpoints(State(shown): State<Shown>, RawQuery(raw): RawQuery) -> R
 }
 
 pub async fn endpoint(
-    State(shown): State<Shown>,
+    State(Site { shown, .. }): State<Site>,
     Path((namespace, name)): Path<(String, String)>,
 ) -> Result<Json<AgentEndpoint>, Problem> {
     let id = EndpointId::new(namespace, name);
     let row = shown.view.row(&id);
     match row.as_ref().and_then(|row| row.object()) {
-        Some(object) => Ok(Json(object.clone())),
+        Some(object) => Ok(Json(redacted(object).into_owned())),
         None if row.is_some() => {
             let detail = format!("AgentEndpoint {id} is there, but this release cannot read it");
             Err(Problem(StatusCode::UNPROCESSABLE_ENTITY, detail, json!({})))
@@ -112,7 +109,10 @@ pub async fn endpoint(
 }
 
 /// State changes, newest first; `ns`, `name` and `limit` narrow them down.
-pub async fn activity(State(shown): State<Shown>, RawQuery(raw): RawQuery) -> Result<Json<Value>, Problem> {
+pub async fn activity(
+    State(Site { shown, .. }): State<Site>,
+    RawQuery(raw): RawQuery,
+) -> Result<Json<Value>, Problem> {
     let (mut namespace, mut name, mut limit) = (None, None, DEFAULT_LIMIT);
     for (parameter, value) in pairs(raw.as_deref()) {
         match parameter.as_str() {

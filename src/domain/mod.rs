@@ -4,9 +4,11 @@
 //! always gives the same answer. Both modes (cluster and standalone) call the same [`plan()`].
 
 pub mod address;
+mod advice;
 pub mod agent;
 pub mod condition;
 pub mod defaults;
+pub mod disagreement;
 pub mod endpoint;
 pub mod filter;
 #[cfg(test)]

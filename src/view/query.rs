@@ -12,6 +12,8 @@ use crate::domain::{EndpointId, StatusWord};
 
 /// Rows of a page that can be asked for.
 pub const SIZES: [usize; 4] = [25, 50, 100, 200];
+/// Protocols that can be asked for.
+pub const PROTOCOLS: [&str; 5] = ["http", "tcp", "grpc", "a2a", "mcp"];
 /// The longest parameter that is read, in bytes.
 const MAX_VALUE: usize = 512;
 
@@ -93,7 +95,12 @@ impl Query {
         match parameter {
             "q" => self.text = given.unwrap_or_default(),
             "ns" => self.namespace = given,
-            "proto" => self.protocol = given,
+            "proto" => {
+                if given.as_deref().is_some_and(|given| !PROTOCOLS.contains(&given)) {
+                    return Err(bad(format!("use one of {}", PROTOCOLS.join(", "))));
+                }
+                self.protocol = given;
+            }
             "cap" => self.capability = given,
             "status" => self.words = words(value).map_err(bad)?,
             "label" => {

@@ -101,9 +101,13 @@ fn problems_come_first_and_counts_ignore_the_words_that_were_asked_for() {
         query.read(parameter, value).unwrap();
         assert_eq!(names(&query).len(), found, "{parameter}={value}");
     }
-    for (parameter, value) in
-        [("status", "up"), ("sort", "age"), ("label", "a in (b"), ("q", &"x".repeat(600))]
-    {
+    for (parameter, value) in [
+        ("status", "up"),
+        ("sort", "age"),
+        ("proto", "gopher"),
+        ("label", "a in (b"),
+        ("q", &"x".repeat(600)),
+    ] {
         let error = query.read(parameter, value).unwrap_err();
         assert_eq!(error.parameter, parameter, "{error}");
     }

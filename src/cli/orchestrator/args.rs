@@ -62,12 +62,24 @@ pub struct StartArgs {
     /// Address to listen on.
     #[arg(long, default_value = "127.0.0.1", env = "ORCHESTRATOR_HOST", hide_short_help = true)]
     pub host: IpAddr,
-    /// Port to listen on: health, metrics.
+    /// Port to listen on: dashboard, JSON API, health, metrics.
     #[arg(long, default_value_t = 9000, env = "ORCHESTRATOR_PORT")]
     pub port: u16,
     /// URL under which others reach this orchestrator, told to the registry.
     #[arg(long, value_name = "URL", env = "ORCHESTRATOR_ADVERTISE_URL", hide_short_help = true)]
     pub advertise_url: Option<String>,
+    /// Path below which the pages live, where a proxy serves other things beside them.
+    #[arg(
+        long,
+        default_value = "/",
+        value_name = "PATH",
+        env = "ORCHESTRATOR_BASE_PATH",
+        hide_short_help = true
+    )]
+    pub base_path: String,
+    /// Further names by which browsers reach the pages, comma-separated: NAME, .SUFFIX, or * for any.
+    #[arg(long, value_name = "NAMES", env = "ORCHESTRATOR_ALLOWED_HOSTS", hide_short_help = true)]
+    pub allowed_hosts: Vec<List<String>>,
     /// Where objects come from.
     #[arg(long, value_enum, default_value_t = Mode::Auto, env = "ORCHESTRATOR_MODE", hide_short_help = true)]
     pub mode: Mode,

@@ -38,7 +38,7 @@ pub struct Wiring {
     pub mirror: Mirror,
     pub shown: Shown,
     pub view: View,
-    pages: dashboard::Shown,
+    pages: (dashboard::Shown, dashboard::Settings),
     resolver: Resolver,
     policy: SharedPolicy,
     base: TargetPolicy,
@@ -82,7 +82,13 @@ impl Wiring {
         shown.metrics.add(numbers(&engine, &mirror));
         let view = View::new(now);
         let system = system(args, mode, &engine, &mirror, &view, &shown);
-        let pages = dashboard::Shown { view: view.clone(), system, records };
+        let settings = dashboard::Settings {
+            base_path: args.base_path.clone(),
+            listen: args.host,
+            allowed_hosts: all(&args.allowed_hosts),
+            ..dashboard::Settings::default()
+        };
+        let pages = (dashboard::Shown { view: view.clone(), system, records }, settings);
         Ok(Wiring {
             engine,
             mirror,
@@ -100,7 +106,8 @@ impl Wiring {
 
     /// Serves health, metrics, pages and their JSON.
     pub async fn serve(self, listener: TcpListener, stop: CancellationToken) {
-        server::serve(listener, self.shown, dashboard::router(self.pages), stop).await;
+        let (shown, settings) = self.pages;
+        server::serve(listener, self.shown, dashboard::router(shown, settings), stop).await;
     }
 
     /// The operator's part, as it is at the moment of each call.
