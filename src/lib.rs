@@ -2,15 +2,16 @@
 //! conditions, in a registry and on one page.
 //!
 //! ```text
-//!             cli
-//!   ┌──────────┼─────────────┐
-//! kubernetes standalone   registry
-//!   │   │      │   │         │
-//!   │  api ────┘   │         │
-//!   ├─ engine ─────┤         │
-//!   │    └ probe   │         │
-//!   ├─ mirror ─────┘         │
-//!   └──────── domain ────────┘     (pure)
+//!                     cli
+//!   ┌──────────┬────────┼─────────┬──────────┐
+//! kubernetes standalone dashboard registry  clients
+//!   │   │      │  │  │     │        │
+//!   │   │      │  │ manifest│       │
+//!   │  api ────┘  │      view       │
+//!   ├─ engine ────┤                 │
+//!   │    └ probe  │                 │
+//!   ├─ mirror ────┘                 │
+//!   └───────────── domain ──────────┘     (pure)
 //! ```
 //!
 //! `tests/architecture.rs` holds these arrows.
