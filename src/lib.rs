@@ -6,6 +6,7 @@
 //!   ┌──────────┼─────────────┐
 //! kubernetes standalone   registry
 //!   │   │      │   │         │
+//!   │   │  manifest│         │
 //!   │  api ────┘   │         │
 //!   ├─ engine ─────┤         │
 //!   │    └ probe   │         │

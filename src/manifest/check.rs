@@ -128,7 +128,7 @@ impl Report {
         let known = schema.fields.keys().map(String::as_str);
         problem.hint = closest(name, known).map(|field| format!("did you mean `{field}`?"));
         if node.is_null() {
-            problem.message = "unknown field, ignored because it is null".to_owned();
+            problem.message.push_str(", ignored because it is null");
             self.warning(problem);
         } else {
             self.problem(problem);

@@ -96,9 +96,8 @@ pub fn split(text: &str, problems: &mut Vec<Problem>) -> Vec<Document> {
 
 fn yaml(text: &str, offset: usize, documents: &mut Vec<Document>, problems: &mut Vec<Problem>) {
     let mut start = position(text, offset);
-    let mut line = start.line;
     let mut current = String::new();
-    for part in text[offset..].split_inclusive('\n') {
+    for (line, part) in (start.line..).zip(text[offset..].split_inclusive('\n')) {
         if let Some(after) = part.strip_prefix("---") {
             if !current.is_empty() {
                 documents.push(Document { text: std::mem::take(&mut current), start, json: false });
@@ -118,7 +117,6 @@ fn yaml(text: &str, offset: usize, documents: &mut Vec<Document>, problems: &mut
         } else {
             current.push_str(part);
         }
-        line += 1;
     }
     if !current.is_empty() {
         documents.push(Document { text: current, start, json: false });

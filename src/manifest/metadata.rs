@@ -80,7 +80,6 @@ fn names(report: &mut Report, metadata: &Node) {
         Some(name) if !is_subdomain(name) => {
             report.problem(Problem::new(at("name"), "metadata.name", format!("{} {subdomain}", shown(name))));
         }
-        Some(_) => {}
         None if text("generateName").is_some() => report.problem(
             Problem::new(at("generateName"), "metadata.generateName", "cannot be applied again and again")
                 .hint("give it a name"),
@@ -89,7 +88,7 @@ fn names(report: &mut Report, metadata: &Node) {
         None if metadata.get("name").is_none_or(|name| name.text().is_some()) => {
             report.problem(Problem::new(at("name"), "metadata.name", "required"));
         }
-        None => {}
+        _ => {}
     }
     if let Some(prefix) = text("generateName").filter(|prefix| !is_subdomain(prefix.trim_end_matches('-'))) {
         let what = format!("{} {subdomain}", shown(prefix));

@@ -179,21 +179,29 @@ impl<'a> Reader<'a> {
     }
 
     fn document(&mut self) -> Result<Node, Problem> {
-        let nothing = Node { kind: Kind::Null, at: self.document.start };
-        let mut found = None;
+        let mut root = Node { kind: Kind::Null, at: self.document.start };
+        let (mut found, mut ended) = (false, false);
         loop {
-            let (event, span) = self.next()?;
-            match event {
-                Event::StreamEnd => return Ok(found.unwrap_or(nothing)),
-                Event::StreamStart | Event::DocumentStart(..) | Event::DocumentEnd => {}
-                _ if found.is_some() => {
-                    let what = "kubectl does not read what follows `...`";
-                    self.warnings
-                        .push(Problem::new(self.place(&span), "", what).hint("separate documents by `---`"));
-                    return Ok(found.unwrap_or(nothing));
+            let at = match self.next() {
+                Ok((Event::StreamEnd, _)) => return Ok(root),
+                Ok((Event::StreamStart | Event::DocumentStart(..), _)) => continue,
+                Ok((Event::DocumentEnd, _)) => {
+                    ended = true;
+                    continue;
                 }
-                event => found = Some(self.node(event, &span)?),
-            }
+                Ok((event, span)) if !found => {
+                    found = true;
+                    root = self.node(event, &span)?;
+                    continue;
+                }
+                Ok((_, span)) => self.place(&span),
+                Err(problem) if ended => problem.at,
+                Err(problem) => return Err(problem),
+            };
+            // Nor what is wrong with it: only the first document of a text counts.
+            let what = "kubectl does not read what follows the end of a document";
+            self.warnings.push(Problem::new(at, "", what).hint("separate documents by `---`"));
+            return Ok(root);
         }
     }
 
@@ -243,20 +251,17 @@ impl<'a> Reader<'a> {
         at: Position,
         span: &Span,
     ) -> Result<Kind, Problem> {
-        if style == ScalarStyle::DoubleQuoted && !self.document.json {
-            if let Some(escape) = foreign_escape(span.slice(self.text).unwrap_or_default()) {
-                return Err(Problem::new(
-                    at,
-                    "",
-                    format!("kubectl does not know the escape `{escape}` in YAML"),
-                ));
-            }
+        if style == ScalarStyle::DoubleQuoted
+            && !self.document.json
+            && let Some(escape) = foreign_escape(span.slice(self.text).unwrap_or_default())
+        {
+            let what = format!("kubectl does not know the escape `{escape}` in YAML");
+            return Err(Problem::new(at, "", what));
         }
         let value = match tag {
             Some(tag) if tag.handle() == "tag:yaml.org,2002:" => scalar::tagged(tag.suffix(), text),
-            Some(_) => Ok(Scalar::Text(text.to_owned())),
             None if style == ScalarStyle::Plain => scalar::plain(text),
-            None => Ok(Scalar::Text(text.to_owned())),
+            _ => Ok(Scalar::Text(text.to_owned())),
         };
         match value {
             Ok(Scalar::Null) => Ok(Kind::Null),

@@ -36,17 +36,14 @@ pub fn surrogates_joined(text: &str) -> String {
         };
         let pair = unit(&rest[at..]).zip(rest.get(at + 6..).and_then(unit));
         let character = pair.and_then(|(high, low)| char::decode_utf16([high, low]).next()?.ok());
-        let length = match character.filter(|c| u32::from(*c) > 0xffff) {
-            Some(character) => {
-                joined.push(character);
-                12
-            }
+        let length = if let Some(character) = character.filter(|c| u32::from(*c) > 0xffff) {
+            joined.push(character);
+            12
+        } else {
             // A backslash and what it escapes: one character, or the `u` of an escape.
-            None => {
-                let escaped = rest[at + 1..].chars().next().map_or(0, char::len_utf8);
-                joined.push_str(&rest[at..at + 1 + escaped]);
-                1 + escaped
-            }
+            let escaped = rest[at + 1..].chars().next().map_or(0, char::len_utf8);
+            joined.push_str(&rest[at..=at + escaped]);
+            1 + escaped
         };
         rest = &rest[at + length..];
     }

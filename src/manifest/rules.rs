@@ -59,7 +59,7 @@ impl Rule {
     }
 }
 
-fn context<'a>() -> Context<'a, 'a> {
+fn context() -> Context<'static, 'static> {
     let mut context = Context::with_env(LANGUAGE.clone());
     let added = [
         context.add_function("isIP", |text: Arc<String>| ip(&text).is_some()),
