@@ -8,7 +8,9 @@ use serde_json::{Number, Value};
 
 use super::documents::Document;
 use super::problem::{Position, Problem};
-use super::quirks::{foreign_escape, indenting_tab, printable, surrogates_joined, tabs_as_spaces};
+use super::quirks::{
+    block_lines, foreign_escape, indenting_tab, printable, surrogates_joined, tabs_as_spaces,
+};
 use super::scalar::{self, Scalar};
 
 /// Nesting of lists and maps, each of flow and of block style.
@@ -143,6 +145,7 @@ fn read(
         values: 0,
         aliased: 0,
         free: Vec::new(),
+        flows: 0,
         warnings,
     };
     let root = reader.document()?;
@@ -158,6 +161,8 @@ struct Reader<'a> {
     aliased: usize,
     /// Byte ranges in which a tab may stand where it likes: scalars and flow collections.
     free: Vec<Range<usize>>,
+    /// Flow collections around the present value.
+    flows: usize,
     warnings: &'a mut Vec<Problem>,
 }
 
@@ -218,11 +223,23 @@ impl<'a> Reader<'a> {
                 return Ok(node);
             }
             Event::Scalar(text, style, anchor, tag) => {
-                self.free.extend(span.byte_range());
+                if matches!(style, ScalarStyle::Literal | ScalarStyle::Folded) {
+                    self.free.extend(
+                        span.byte_range().into_iter().flat_map(|at| block_lines(&self.document.text, &at)),
+                    );
+                } else {
+                    self.free.extend(span.byte_range());
+                }
                 (self.scalar(&text, style, tag.as_deref(), at, span)?, anchor)
             }
-            Event::SequenceStart(style, anchor, _) => (self.list(style, span)?, anchor),
-            Event::MappingStart(style, anchor, _) => (self.map(style, span)?, anchor),
+            Event::SequenceStart(style, anchor, _) => {
+                self.flows += usize::from(style == StructureStyle::Flow);
+                (self.list(style, span)?, anchor)
+            }
+            Event::MappingStart(style, anchor, _) => {
+                self.flows += usize::from(style == StructureStyle::Flow);
+                (self.map(style, span)?, anchor)
+            }
             other => return Err(Problem::new(at, "", format!("unexpected {other:?}"))),
         };
         let node = Node { kind, at };
@@ -258,6 +275,9 @@ impl<'a> Reader<'a> {
             let what = format!("kubectl does not know the escape `{escape}` in YAML");
             return Err(Problem::new(at, "", what));
         }
+        if style == ScalarStyle::Plain && self.flows > 0 && text.starts_with([':', '?']) {
+            return Err(Problem::new(at, "", "inside of brackets nothing begins with `:` or `?`"));
+        }
         let value = match tag {
             Some(tag) if tag.handle() == "tag:yaml.org,2002:" => scalar::tagged(tag.suffix(), text),
             None if style == ScalarStyle::Plain => scalar::plain(text),
@@ -274,10 +294,10 @@ impl<'a> Reader<'a> {
     }
 
     fn end(&mut self, style: StructureStyle, start: &Span, end: &Span) {
-        if let Some((start, end)) =
-            start.byte_range().zip(end.byte_range()).filter(|_| style == StructureStyle::Flow)
-        {
-            self.free.push(start.start..end.end);
+        if style == StructureStyle::Flow {
+            self.flows -= 1;
+            let range = start.byte_range().zip(end.byte_range());
+            self.free.extend(range.map(|(start, end)| start.start..end.end));
         }
     }
 

@@ -62,6 +62,24 @@ pub fn indenting_tab(text: &str, free: Vec<Range<usize>>) -> Option<usize> {
     TAB.find_iter(text).find(|tab| !is_free(tab.start())).map(|tab| tab.end() - 1)
 }
 
+/// The lines of a block scalar in which a tab is content: those that are indented as far as its first one.
+pub fn block_lines(text: &str, scalar: &Range<usize>) -> Vec<Range<usize>> {
+    let mut lines = Vec::new();
+    let mut indent = None;
+    let mut start = text[..scalar.start].rfind('\n').map_or(0, |at| at + 1);
+    for line in text[start..scalar.end].split_inclusive('\n') {
+        let spaces = line.len() - line.trim_start_matches(' ').len();
+        if indent.is_none() && !line.trim().is_empty() {
+            indent = Some(spaces);
+        }
+        if indent.is_some_and(|indent| spaces >= indent) {
+            lines.push(start..start + line.len());
+        }
+        start += line.len();
+    }
+    lines
+}
+
 /// The same text, every tab before the first word of a line a space; `None` without any.
 pub fn tabs_as_spaces(text: &str) -> Option<String> {
     static LEADING: LazyLock<Regex> =
