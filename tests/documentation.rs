@@ -53,6 +53,7 @@ fn every_link_inside_the_repository_leads_somewhere() {
     files.extend([
         "docs/reference/conditions.md",
         "docs/reference/exit-codes.md",
+        "docs/reference/manifests.md",
         "docs/reference/registry-api.md",
     ]);
     for file in files {

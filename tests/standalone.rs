@@ -115,11 +115,13 @@ async fn a_manifest_is_probed_mirrored_and_its_verdict_survives_a_restart() {
     })
     .await;
     std::fs::remove_file(bed.files.path().join("manifests/broken.yaml")).unwrap();
-    orchestrator.term();
-    assert!(orchestrator.wait_exit(Duration::from_secs(10)).await.success());
-    let _orchestrator = bed.orchestrator();
-    let what = "what is not declared any more is withdrawn";
+    let what = "once everything can be read, what is not declared any more is withdrawn";
     eventually(SOON, what, async || bed.record("default.good").await.is_none()).await;
+    // And the withdrawal of what goes while it runs.
+    std::fs::remove_file(bed.files.path().join("manifests/service.yaml")).unwrap();
+    let what = "a deleted file takes its record along";
+    eventually(SOON, what, async || bed.record("default.service").await.is_none()).await;
+    drop(orchestrator);
     assert_eq!(bed.registry.logs().matches("panicked").count(), 0);
 }
 

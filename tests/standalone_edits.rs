@@ -122,6 +122,19 @@ async fn a_new_file_an_edit_a_rename_and_a_removal_take_effect_without_a_restart
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_edit_takes_effect_long_before_the_next_periodic_reading() {
+    let bed = Bed::new();
+    let orchestrator = bed.start();
+    bed.ready().await;
+    for name in ["a", "b", "c", "d"] {
+        bed.write(&format!("{name}.yaml"), &bed.good(name));
+        let what = format!("default/{name} BecameReady");
+        // The reading before this one was at most a moment ago, the next one without an event is 10 s away.
+        eventually(Duration::from_secs(3), &what, async || orchestrator.logs().contains(&what)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_bad_edit_keeps_the_last_good_endpoint_and_is_told_once_with_its_place() {
     let bed = Bed::new();
     bed.write("a.yaml", &(bed.good("a") + &bed.good("b")));

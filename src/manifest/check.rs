@@ -128,7 +128,7 @@ impl Report {
         let known = schema.fields.keys().map(String::as_str);
         problem.hint = closest(name, known).map(|field| format!("did you mean `{field}`?"));
         if node.is_null() {
-            problem.message = "unknown field, ignored because it is null".to_owned();
+            problem.message.push_str(", ignored because it is null");
             self.warning(problem);
         } else {
             self.problem(problem);
@@ -166,9 +166,7 @@ impl Report {
         if let Some(pattern) = schema.pattern.as_ref().filter(|pattern| !pattern.is_match(text)) {
             self.at(node, path, format!("{} does not match {pattern}", shown(text)));
         }
-        // RFC 3339 as Go has it: jiff also reads a space or a small t between date and time.
-        let time = || text.as_bytes().get(10) == Some(&b'T') && text.parse::<jiff::Timestamp>().is_ok();
-        if schema.date_time && !time() {
+        if schema.date_time && !is_time(text) {
             self.at(node, path, format!("{} is not a time such as 2026-01-02T15:04:05Z", shown(text)));
         }
     }
@@ -223,6 +221,20 @@ fn closest<'a>(given: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a 
     let distance = |name: &str| strsim::damerau_levenshtein(&given.to_lowercase(), &name.to_lowercase());
     let near = known.map(|name| (distance(name), name)).min()?;
     (near.0 <= 2 && near.0 < given.chars().count()).then_some(near.1)
+}
+
+/// RFC 3339 as Go has it: jiff also takes a space or a small `t` between date and time, a leap second, and zones of
+/// more than a day.
+fn is_time(text: &str) -> bool {
+    let hours = text
+        .len()
+        .checked_sub(6)
+        .and_then(|at| text.get(at..))
+        .and_then(|zone| zone.strip_prefix(['+', '-']));
+    let zone = hours.is_none_or(|zone| zone < "25");
+    zone && text.get(10..11) == Some("T")
+        && text.get(17..19) != Some("60")
+        && text.parse::<jiff::Timestamp>().is_ok()
 }
 
 /// A text in quotes; of a long one the beginning.

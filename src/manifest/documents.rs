@@ -27,8 +27,7 @@ impl Document {
 
     /// The place in the file of a byte of the document.
     pub fn place(&self, text: &str, offset: usize) -> Position {
-        let Position { line, column } = position(text, offset);
-        self.at(line, column - 1)
+        advanced(self.start, &text[..offset])
     }
 }
 
@@ -51,54 +50,63 @@ pub fn decode(bytes: &[u8]) -> (String, bool) {
     }
 }
 
-/// The documents of a file; what cannot be one is a problem and hides none of the others.
+/// Of one file.
+pub const MAX_DOCUMENTS: usize = 10_000;
+
+/// The documents of a file, at most [`MAX_DOCUMENTS`] of them; what cannot be one is a problem and hides none of the others.
 pub fn split(text: &str, problems: &mut Vec<Problem>) -> Vec<Document> {
     let mut documents = Vec::new();
     let mut offset = 0;
-    if !text.trim_start().starts_with('{') {
-        yaml(text, 0, &mut documents, problems);
-        return documents;
-    }
-    loop {
-        let rest = &text[offset..];
-        let mut values = serde_json::Deserializer::from_str(rest).into_iter::<IgnoredAny>();
-        match values.next() {
-            None => return documents,
-            Some(Ok(_)) => {
-                let end = values.byte_offset();
-                let skipped = rest.len() - rest.trim_start().len();
-                documents.push(Document {
-                    text: rest[skipped..end].to_owned(),
-                    start: position(text, offset + skipped),
-                    json: true,
-                });
-                offset += end;
+    let mut start = Position::START;
+    if text.trim_start().starts_with('{') {
+        loop {
+            let rest = &text[offset..];
+            let skipped = rest.len() - rest.trim_start().len();
+            let at = advanced(start, &rest[..skipped]);
+            let mut values = serde_json::Deserializer::from_str(rest).into_iter::<IgnoredAny>();
+            match values.next() {
+                None => return documents,
+                Some(_) if documents.len() == MAX_DOCUMENTS => {
+                    problems.push(too_many(at));
+                    return documents;
+                }
+                Some(Ok(_)) => {
+                    let end = values.byte_offset();
+                    let value = &rest[skipped..end];
+                    documents.push(Document { text: value.to_owned(), start: at, json: true });
+                    start = advanced(at, value);
+                    offset += end;
+                }
+                Some(Err(error)) if documents.len() > 1 => {
+                    let what = format!("after two JSON documents only JSON can follow: {error}");
+                    problems.push(Problem::new(at, "", what));
+                    return documents;
+                }
+                Some(Err(_)) => break,
             }
-            Some(Err(error)) if documents.len() > 1 => {
-                let at = position(text, offset + rest.len() - rest.trim_start().len());
-                problems.push(Problem::new(
-                    at,
-                    "",
-                    format!("after two JSON documents only JSON can follow: {error}"),
-                ));
-                return documents;
-            }
-            Some(Err(_)) => break,
         }
+        // The white space after a JSON document belongs to no document, up to the end of its line.
+        let rest = &text[offset..];
+        let blank = rest.find(|c: char| !c.is_whitespace()).unwrap_or(rest.len());
+        let blank = rest[..blank].find('\n').map_or(blank, |line| line + 1);
+        start = advanced(start, &rest[..blank]);
+        offset += blank;
     }
-    // The white space after a JSON document belongs to no document, up to the end of its line.
-    let rest = &text[offset..];
-    let blank = rest.find(|c: char| !c.is_whitespace()).unwrap_or(rest.len());
-    offset += rest[..blank].find('\n').map_or(blank, |line| line + 1);
-    yaml(text, offset, &mut documents, problems);
+    yaml(&text[offset..], start, &mut documents, problems);
+    if let Some(first) = documents.get(MAX_DOCUMENTS) {
+        problems.push(too_many(first.start));
+        documents.truncate(MAX_DOCUMENTS);
+    }
     documents
 }
 
-fn yaml(text: &str, offset: usize, documents: &mut Vec<Document>, problems: &mut Vec<Problem>) {
-    let mut start = position(text, offset);
-    let mut line = start.line;
+fn too_many(at: Position) -> Problem {
+    Problem::new(at, "", format!("more than {MAX_DOCUMENTS} documents; the rest is not read"))
+}
+
+fn yaml(text: &str, mut start: Position, documents: &mut Vec<Document>, problems: &mut Vec<Problem>) {
     let mut current = String::new();
-    for part in text[offset..].split_inclusive('\n') {
+    for (line, part) in (start.line..).zip(text.split_inclusive('\n')) {
         if let Some(after) = part.strip_prefix("---") {
             if !current.is_empty() {
                 documents.push(Document { text: std::mem::take(&mut current), start, json: false });
@@ -118,17 +126,21 @@ fn yaml(text: &str, offset: usize, documents: &mut Vec<Document>, problems: &mut
         } else {
             current.push_str(part);
         }
-        line += 1;
     }
     if !current.is_empty() {
         documents.push(Document { text: current, start, json: false });
     }
 }
 
-fn position(text: &str, offset: usize) -> Position {
-    let before = &text[..offset];
-    let line_start = before.rfind('\n').map_or(0, |at| at + 1);
-    Position { line: before.matches('\n').count() + 1, column: before[line_start..].chars().count() + 1 }
+/// The place after a text that begins at `from`.
+fn advanced(from: Position, text: &str) -> Position {
+    match text.rfind('\n') {
+        Some(last) => Position {
+            line: from.line + text.matches('\n').count(),
+            column: text[last + 1..].chars().count() + 1,
+        },
+        None => Position { line: from.line, column: from.column + text.chars().count() },
+    }
 }
 
 #[cfg(test)]

@@ -43,3 +43,11 @@ fn byte_order_marks_decide_how_a_file_is_decoded() {
     assert_eq!(decode(b"\xfe\xff\0a\0:"), ("a:".to_owned(), false));
     assert_eq!(decode(b"a: \xff"), ("a: \u{fffd}".to_owned(), true));
 }
+
+#[test]
+fn more_documents_than_are_read_are_a_problem_and_take_no_time() {
+    for text in ["{} ".repeat(1_000_000), "a: 1\n---\n".repeat(400_000)] {
+        let (documents, problems) = texts(&text);
+        assert_eq!((documents.len(), problems.len()), (MAX_DOCUMENTS, 1));
+    }
+}

@@ -80,7 +80,6 @@ fn names(report: &mut Report, metadata: &Node) {
         Some(name) if !is_subdomain(name) => {
             report.problem(Problem::new(at("name"), "metadata.name", format!("{} {subdomain}", shown(name))));
         }
-        Some(_) => {}
         None if text("generateName").is_some() => report.problem(
             Problem::new(at("generateName"), "metadata.generateName", "cannot be applied again and again")
                 .hint("give it a name"),
@@ -89,9 +88,9 @@ fn names(report: &mut Report, metadata: &Node) {
         None if metadata.get("name").is_none_or(|name| name.text().is_some()) => {
             report.problem(Problem::new(at("name"), "metadata.name", "required"));
         }
-        None => {}
+        _ => {}
     }
-    if let Some(prefix) = text("generateName").filter(|prefix| !is_subdomain(prefix.trim_end_matches('-'))) {
+    if let Some(prefix) = text("generateName").filter(|prefix| !is_subdomain(&masked(prefix))) {
         let what = format!("{} {subdomain}", shown(prefix));
         report.problem(Problem::new(at("generateName"), "metadata.generateName", what));
     }
@@ -140,6 +139,12 @@ fn owners(report: &mut Report, metadata: &Node) {
             controllers = 0;
         }
     }
+}
+
+/// A prefix that ends with `-` as Kubernetes looks at it: it takes an `a` for the last two characters.
+fn masked(prefix: &str) -> String {
+    let kept = prefix.strip_suffix('-').and_then(|rest| rest.get(..rest.len().checked_sub(1)?));
+    kept.map_or_else(|| prefix.to_owned(), |kept| format!("{kept}a"))
 }
 
 /// RFC 1123 label: at most 63 lower-case letters, digits and `-`.

@@ -29,9 +29,6 @@ use node::{Kind, Node};
 pub use problem::{Position, Problem};
 use schema::Schema;
 
-/// Of one file.
-const MAX_DOCUMENTS: usize = 10_000;
-
 /// An endpoint that a file declares.
 #[derive(Clone, Debug)]
 pub struct Declaration {
@@ -70,13 +67,7 @@ pub fn read(bytes: &[u8]) -> Manifest {
         let what = "some bytes are not UTF-8; they are read as U+FFFD";
         manifest.warnings.push(Problem::new(Position::START, "", what));
     }
-    let mut documents = split(&text, &mut manifest.problems);
-    if let Some(first) = documents.get(MAX_DOCUMENTS) {
-        let what = format!("more than {MAX_DOCUMENTS} documents; the rest is not read");
-        manifest.problems.push(Problem::new(first.start, "", what));
-        documents.truncate(MAX_DOCUMENTS);
-    }
-    for document in documents {
+    for document in split(&text, &mut manifest.problems) {
         let mut report = Report::default();
         match node::parse(&document, &mut report.warnings) {
             Ok(root) => object(&root, &mut report, &mut manifest, None),

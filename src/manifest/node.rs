@@ -8,7 +8,9 @@ use serde_json::{Number, Value};
 
 use super::documents::Document;
 use super::problem::{Position, Problem};
-use super::quirks::{foreign_escape, indenting_tab, printable, surrogates_joined, tabs_as_spaces};
+use super::quirks::{
+    block_lines, foreign_escape, indenting_tab, printable, surrogates_joined, tabs_as_spaces,
+};
 use super::scalar::{self, Scalar};
 
 /// Nesting of lists and maps, each of flow and of block style.
@@ -143,6 +145,7 @@ fn read(
         values: 0,
         aliased: 0,
         free: Vec::new(),
+        flows: 0,
         warnings,
     };
     let root = reader.document()?;
@@ -158,6 +161,8 @@ struct Reader<'a> {
     aliased: usize,
     /// Byte ranges in which a tab may stand where it likes: scalars and flow collections.
     free: Vec<Range<usize>>,
+    /// Flow collections around the present value.
+    flows: usize,
     warnings: &'a mut Vec<Problem>,
 }
 
@@ -179,21 +184,29 @@ impl<'a> Reader<'a> {
     }
 
     fn document(&mut self) -> Result<Node, Problem> {
-        let nothing = Node { kind: Kind::Null, at: self.document.start };
-        let mut found = None;
+        let mut root = Node { kind: Kind::Null, at: self.document.start };
+        let (mut found, mut ended) = (false, false);
         loop {
-            let (event, span) = self.next()?;
-            match event {
-                Event::StreamEnd => return Ok(found.unwrap_or(nothing)),
-                Event::StreamStart | Event::DocumentStart(..) | Event::DocumentEnd => {}
-                _ if found.is_some() => {
-                    let what = "kubectl does not read what follows `...`";
-                    self.warnings
-                        .push(Problem::new(self.place(&span), "", what).hint("separate documents by `---`"));
-                    return Ok(found.unwrap_or(nothing));
+            let at = match self.next() {
+                Ok((Event::StreamEnd, _)) => return Ok(root),
+                Ok((Event::StreamStart | Event::DocumentStart(..), _)) => continue,
+                Ok((Event::DocumentEnd, _)) => {
+                    ended = true;
+                    continue;
                 }
-                event => found = Some(self.node(event, &span)?),
-            }
+                Ok((event, span)) if !found => {
+                    found = true;
+                    root = self.node(event, &span)?;
+                    continue;
+                }
+                Ok((_, span)) => self.place(&span),
+                Err(problem) if ended => problem.at,
+                Err(problem) => return Err(problem),
+            };
+            // Nor what is wrong with it: only the first document of a text counts.
+            let what = "kubectl does not read what follows the end of a document";
+            self.warnings.push(Problem::new(at, "", what).hint("separate documents by `---`"));
+            return Ok(root);
         }
     }
 
@@ -210,11 +223,23 @@ impl<'a> Reader<'a> {
                 return Ok(node);
             }
             Event::Scalar(text, style, anchor, tag) => {
-                self.free.extend(span.byte_range());
+                if matches!(style, ScalarStyle::Literal | ScalarStyle::Folded) {
+                    self.free.extend(
+                        span.byte_range().into_iter().flat_map(|at| block_lines(&self.document.text, &at)),
+                    );
+                } else {
+                    self.free.extend(span.byte_range());
+                }
                 (self.scalar(&text, style, tag.as_deref(), at, span)?, anchor)
             }
-            Event::SequenceStart(style, anchor, _) => (self.list(style, span)?, anchor),
-            Event::MappingStart(style, anchor, _) => (self.map(style, span)?, anchor),
+            Event::SequenceStart(style, anchor, _) => {
+                self.flows += usize::from(style == StructureStyle::Flow);
+                (self.list(style, span)?, anchor)
+            }
+            Event::MappingStart(style, anchor, _) => {
+                self.flows += usize::from(style == StructureStyle::Flow);
+                (self.map(style, span)?, anchor)
+            }
             other => return Err(Problem::new(at, "", format!("unexpected {other:?}"))),
         };
         let node = Node { kind, at };
@@ -243,20 +268,20 @@ impl<'a> Reader<'a> {
         at: Position,
         span: &Span,
     ) -> Result<Kind, Problem> {
-        if style == ScalarStyle::DoubleQuoted && !self.document.json {
-            if let Some(escape) = foreign_escape(span.slice(self.text).unwrap_or_default()) {
-                return Err(Problem::new(
-                    at,
-                    "",
-                    format!("kubectl does not know the escape `{escape}` in YAML"),
-                ));
-            }
+        if style == ScalarStyle::DoubleQuoted
+            && !self.document.json
+            && let Some(escape) = foreign_escape(span.slice(self.text).unwrap_or_default())
+        {
+            let what = format!("kubectl does not know the escape `{escape}` in YAML");
+            return Err(Problem::new(at, "", what));
+        }
+        if style == ScalarStyle::Plain && self.flows > 0 && text.starts_with([':', '?']) {
+            return Err(Problem::new(at, "", "inside of brackets nothing begins with `:` or `?`"));
         }
         let value = match tag {
             Some(tag) if tag.handle() == "tag:yaml.org,2002:" => scalar::tagged(tag.suffix(), text),
-            Some(_) => Ok(Scalar::Text(text.to_owned())),
             None if style == ScalarStyle::Plain => scalar::plain(text),
-            None => Ok(Scalar::Text(text.to_owned())),
+            _ => Ok(Scalar::Text(text.to_owned())),
         };
         match value {
             Ok(Scalar::Null) => Ok(Kind::Null),
@@ -269,10 +294,10 @@ impl<'a> Reader<'a> {
     }
 
     fn end(&mut self, style: StructureStyle, start: &Span, end: &Span) {
-        if let Some((start, end)) =
-            start.byte_range().zip(end.byte_range()).filter(|_| style == StructureStyle::Flow)
-        {
-            self.free.push(start.start..end.end);
+        if style == StructureStyle::Flow {
+            self.flows -= 1;
+            let range = start.byte_range().zip(end.byte_range());
+            self.free.extend(range.map(|(start, end)| start.start..end.end));
         }
     }
 

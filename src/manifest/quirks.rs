@@ -36,17 +36,14 @@ pub fn surrogates_joined(text: &str) -> String {
         };
         let pair = unit(&rest[at..]).zip(rest.get(at + 6..).and_then(unit));
         let character = pair.and_then(|(high, low)| char::decode_utf16([high, low]).next()?.ok());
-        let length = match character.filter(|c| u32::from(*c) > 0xffff) {
-            Some(character) => {
-                joined.push(character);
-                12
-            }
+        let length = if let Some(character) = character.filter(|c| u32::from(*c) > 0xffff) {
+            joined.push(character);
+            12
+        } else {
             // A backslash and what it escapes: one character, or the `u` of an escape.
-            None => {
-                let escaped = rest[at + 1..].chars().next().map_or(0, char::len_utf8);
-                joined.push_str(&rest[at..at + 1 + escaped]);
-                1 + escaped
-            }
+            let escaped = rest[at + 1..].chars().next().map_or(0, char::len_utf8);
+            joined.push_str(&rest[at..=at + escaped]);
+            1 + escaped
         };
         rest = &rest[at + length..];
     }
@@ -63,6 +60,24 @@ pub fn indenting_tab(text: &str, free: Vec<Range<usize>>) -> Option<usize> {
         free[..free.partition_point(|range| range.start <= at)].last().is_some_and(|range| at < range.end)
     };
     TAB.find_iter(text).find(|tab| !is_free(tab.start())).map(|tab| tab.end() - 1)
+}
+
+/// The lines of a block scalar in which a tab is content: those that are indented as far as its first one.
+pub fn block_lines(text: &str, scalar: &Range<usize>) -> Vec<Range<usize>> {
+    let mut lines = Vec::new();
+    let mut indent = None;
+    let mut start = text[..scalar.start].rfind('\n').map_or(0, |at| at + 1);
+    for line in text[start..scalar.end].split_inclusive('\n') {
+        let spaces = line.len() - line.trim_start_matches(' ').len();
+        if indent.is_none() && !line.trim().is_empty() {
+            indent = Some(spaces);
+        }
+        if indent.is_some_and(|indent| spaces >= indent) {
+            lines.push(start..start + line.len());
+        }
+        start += line.len();
+    }
+    lines
 }
 
 /// The same text, every tab before the first word of a line a space; `None` without any.

@@ -6,32 +6,29 @@ fn one(name: &str, host: &str) -> String {
     )
 }
 
-fn reading(files: &[(&str, Content)]) -> std::io::Result<Reading> {
+fn reading(files: &[(&str, Content)]) -> Reading {
     let copy = |content: &Content| match content {
         Content::Same => Content::Same,
         Content::Unreadable(why) => Content::Unreadable(why.clone()),
         Content::New(_) => unreachable!("use text()"),
     };
-    Ok(Reading {
-        files: files.iter().map(|(name, c)| (PathBuf::from(name), copy(c))).collect(),
-        too_many: false,
-    })
+    Reading { files: files.iter().map(|(name, c)| (PathBuf::from(name), copy(c))).collect(), too_many: false }
 }
 
-fn texts(files: &[(&str, &str)]) -> std::io::Result<Reading> {
+fn texts(files: &[(&str, &str)]) -> Reading {
     let new = |text: &str| Content::New(Box::new(crate::manifest::read(text.as_bytes())));
-    Ok(Reading {
+    Reading {
         files: files.iter().map(|(name, text)| (PathBuf::from(name), new(text))).collect(),
         too_many: false,
-    })
+    }
 }
 
 fn names(catalog: &Catalog) -> Vec<String> {
     catalog.endpoints().map(|(id, object)| format!("{}@{}", id.name, object.spec.targets[0].host)).collect()
 }
 
-fn update(catalog: &mut Catalog, reading: std::io::Result<Reading>) -> News {
-    catalog.update(Path::new("dir"), reading)
+fn update(catalog: &mut Catalog, reading: Reading) -> News {
+    catalog.update(Path::new("dir"), Ok(reading))
 }
 
 #[test]
@@ -61,7 +58,7 @@ fn what_cannot_be_read_is_not_gone_and_what_is_gone_is() {
     let news = update(&mut catalog, reading(&[("a.yaml", unreadable), ("b.yaml", Content::Same)]));
     assert_eq!(names(&catalog), ["a@x", "b@x"]);
     assert_eq!(news.worse, ["a.yaml: cannot be read: Permission denied"]);
-    let news = update(&mut catalog, Err(std::io::Error::other("No such directory")));
+    let news = catalog.update(Path::new("dir"), Err(std::io::Error::other("No such directory")));
     assert_eq!(names(&catalog), ["a@x", "b@x"]);
     assert_eq!(news.worse, ["dir: the directory cannot be read: No such directory"]);
     update(&mut catalog, reading(&[("b.yaml", Content::Same)]));
