@@ -71,7 +71,7 @@ pub fn value(namespace: &str, name: &str, word: StatusWord, age: i64) -> Value {
             "conditions": [
                 condition("Ready", ready, reason, message),
                 condition("Accepted", if accepted { "True" } else { "False" }, if accepted { "Accepted" } else { reason }, if accepted { "" } else { message }),
-                condition("Reachable", ready, if ready == "True" { "Reachable" } else { reason }, "A connection was made."),
+                condition("Reachable", ready, if ready == "True" { "Reachable" } else { reason }, ""),
                 condition("Healthy", ready, if ready == "True" { "Healthy" } else { reason }, ""),
                 condition("Registered", "True", "Registered", ""),
                 condition("Degraded", if degraded { "True" } else { "False" }, if degraded { reason } else { "AsExpected" }, ""),
@@ -151,8 +151,9 @@ pub fn contribution(kind: &str, source: &str, about: Option<(&str, &str)>, age: 
         Some((namespace, name)) => {
             said["endpoint"] =
                 json!({"namespace": namespace, "name": name, "uid": format!("uid-{namespace}-{name}")});
-            said["status"] = json!("Ready");
-            said["reason"] = json!("Ready");
+            let fails = name == "writer";
+            said["status"] = json!(if fails { "Failing" } else { "Ready" });
+            said["reason"] = json!(if fails { "ConnectionRefused" } else { "Ready" });
         }
         None => said["agentMetadata"] = json!("{\"tier\": \"gold\"}"),
     }

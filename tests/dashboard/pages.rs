@@ -183,7 +183,7 @@ async fn without_a_script_every_page_is_reached_by_links_and_forms_below_any_pre
             continue;
         }
         let page = answer.text();
-        for link in page.split("href=\"").chain(page.split("src=\"")).skip(1) {
+        for link in page.split("href=\"").skip(1).chain(page.split("src=\"").skip(1)) {
             let link = link.split('"').next().unwrap().replace("&amp;", "&");
             if link.starts_with('#') || link.starts_with("https://agents.example/") {
                 continue;

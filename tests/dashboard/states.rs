@@ -41,7 +41,7 @@ async fn each_state_says_what_is_the_case_and_what_to_do() {
         ("empty", "/ui/registry", &["The registry holds no agents yet"]),
         ("empty", "/ui/activity", &["Nothing has changed yet"]),
         ("all-ready", "/ui/", &["All 1 ready.", "Last probe"]),
-        ("pending", "/ui/", &["NotYetProbed"]),
+        ("pending", "/ui/", &["Not<wbr>Yet<wbr>Probed"]),
         (
             "rejected",
             "/ui/endpoints/team-b/metadata-thief",
