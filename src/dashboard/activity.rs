@@ -9,7 +9,7 @@ use super::fault::Fault;
 use super::frame::{Frame, Nav};
 use super::list_form::{changed, pager};
 use super::params::{self, Link, Paging, SIZE};
-use super::text::{ago, clock, number, short};
+use super::text::{ago, clock, number, reason, short};
 use super::{Site, parts};
 use crate::domain::{EndpointId, StatusWord};
 use crate::view::Transition;
@@ -109,7 +109,7 @@ fn line(frame: &Frame<'_>, transition: &Transition) -> maud::Markup {
                 @match from { Some(word) => (parts::status(word)), None => span.why { "found" } }
                 " → "
                 @match to { Some(word) => (parts::status(word)), None => span.why { "deleted" } }
-                @if to.is_some_and(|word| word != StatusWord::Ready) { div.why { (short(&transition.reason)) } }
+                @if to.is_some_and(|word| word != StatusWord::Ready) { div.why { (reason(&transition.reason)) } }
             }
             td.w.msg { (short(&transition.message)) }
         }

@@ -10,7 +10,7 @@ use maud::{Markup, html};
 use super::fault::Fault;
 use super::frame::{Frame, Nav};
 use super::parts;
-use super::text::{ago, full, long, marked, short};
+use super::text::{ago, full, long, marked, reason, short};
 use super::{Site, params, record, redact};
 use crate::domain::{ConditionType, EndpointId, Reason, StatusWord};
 use crate::view::system::Mode;
@@ -70,7 +70,7 @@ fn content(frame: &Frame<'_>, row: &Row, registry: &Markup) -> Markup {
         p.crumbs { a href={ (UP) "./" } { "Endpoints" } " / " a href={ (UP) (params::Link::new([("ns", row.id.namespace.clone())]).href("./")) } { (short(&row.id.namespace)) } " /" }
         h1 { (short(&row.id.name)) }
         section #state data-part aria-label="State" data-word=(parts::lower(row.word)) {
-            p.headline { (parts::status(row.word)) " " @if row.reason != "Ready" { code { (short(&row.reason)) } } " since " (full(row.since, now)) }
+            p.headline { (parts::status(row.word)) " " @if row.reason != "Ready" { code { (short(&row.reason)) } } @if row.since > jiff::Timestamp::UNIX_EPOCH { " since " (full(row.since, now)) } }
             @if !row.message().is_empty() { p.detail { (long(row.message())) } }
             @if let Some(advice) = advice(row) { p.todo { strong { "What to do: " } (marked(advice)) } }
             @if stale_spec(row) { p.todo { "The spec was edited: this status is about the one before." } }
@@ -120,7 +120,7 @@ fn conditions(row: &Row, frame: &Frame<'_>) -> Markup {
                         @let told = condition.type_ == ConditionType::Ready.as_str() || condition.message.is_empty();
                         tr {
                             th scope="row" { (short(&condition.type_)) }
-                            td class={ "is-" (condition.status.to_lowercase()) } { (short(&condition.status)) }
+                            td class=[bad(&condition.type_, &condition.status).then_some("is-bad")] { (short(&condition.status)) }
                             td { (short(&condition.reason)) @if !told { div.why { (long(&condition.message)) } } }
                             td.m.n { (ago(condition.last_transition_time.0, frame.now())) }
                         }
@@ -129,6 +129,13 @@ fn conditions(row: &Row, frame: &Frame<'_>) -> Markup {
             } }
         }
     }
+}
+
+/// Of most types False is bad; of those that complain, True.
+fn bad(kind: &str, status: &str) -> bool {
+    let complains =
+        [ConditionType::Degraded, ConditionType::Stalled].iter().any(|other| other.as_str() == kind);
+    status == if complains { "True" } else { "False" }
 }
 
 fn targets(row: &Row, frame: &Frame<'_>) -> Markup {
@@ -145,7 +152,7 @@ fn targets(row: &Row, frame: &Frame<'_>) -> Markup {
                         @let host = if target.host.contains(':') { format!("[{}]:{}", target.host, target.port) } else { format!("{}:{}", target.host, target.port) };
                         tr {
                             th scope="row" { (short(&host)) }
-                            td { (parts::status(word)) @if target.reason.as_deref() != Some("Ready") { div.why { (short(target.reason.as_deref().unwrap_or_default())) } } }
+                            td { (parts::status(word)) @if target.reason.as_deref() != Some("Ready") { div.why { (reason(target.reason.as_deref().unwrap_or_default())) } } }
                             td { (long(target.message.as_deref().unwrap_or_default())) }
                             td.m.n { @if let Some(time) = &target.last_transition_time { (ago(time.0, frame.now())) } }
                         }
@@ -195,7 +202,7 @@ fn activity(id: &EndpointId) -> String {
 }
 
 fn commands(mode: &Mode, id: &EndpointId) -> Markup {
-    let EndpointId { namespace, name } = id;
+    let (namespace, name) = (parts::word_of_shell(&id.namespace), parts::word_of_shell(&id.name));
     html! {
         @if *mode == Mode::Kubernetes {
             (parts::command(&format!("kubectl get aep {name} -n {namespace} -o yaml")))

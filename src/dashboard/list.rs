@@ -6,13 +6,14 @@ use std::sync::Arc;
 use axum::extract::{RawQuery, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
+use jiff::Timestamp;
 use maud::{Markup, html};
 
 use super::fault::Fault;
 use super::frame::{Frame, Nav};
 use super::params::{self, Link, Paging, SIZE};
 use super::parts::{self, lower};
-use super::text::{ago, number, short};
+use super::text::{ago, number, reason, short};
 use super::{Site, list_form};
 use crate::domain::StatusWord;
 use crate::view::Row;
@@ -155,20 +156,20 @@ fn found(frame: &Frame<'_>, asked: &Asked, selection: &Selection) -> Markup {
     html! {
         (list_form::changed())
         div.wide {
-            table.list {
+            table.list.ends {
                 caption {
                     (number(range.start + 1)) "–" (number(range.end)) " of " (number(total))
                     @if total < selection.total { " (" (number(selection.total)) " in all)" }
                 }
                 thead {
                     tr {
-                        (heading(asked, Sort::Problems, "Status", ""))
+                        (heading(asked, Sort::Problems, "Status", "c-status"))
                         (heading(asked, Sort::Name, "Name", ""))
-                        (heading(asked, Sort::Namespace, "Namespace", "m"))
-                        th scope="col" class="w" { "Message" }
-                        th scope="col" class="w" { "Protocol" }
-                        th scope="col" { "Targets" }
-                        (heading(asked, Sort::Since, "Since", "m"))
+                        (heading(asked, Sort::Namespace, "Namespace", "m c-ns"))
+                        th scope="col" class="w c-msg" { "Message" }
+                        th scope="col" class="w c-proto" { "Protocol" }
+                        th scope="col" class="c-targets" { "Targets" }
+                        (heading(asked, Sort::Since, "Since", "m c-since"))
                     }
                 }
                 tbody #rows {
@@ -196,13 +197,13 @@ fn line(frame: &Frame<'_>, row: &Arc<Row>) -> Markup {
     let calm = row.reason == "Ready";
     html! {
         tr id={ "r-" (row.id) } data-word=(lower(row.word)) {
-            td { (parts::status(row.word)) @if !calm { div.why { (short(&row.reason)) } } }
+            td { (parts::status(row.word)) @if !calm { div.why { (reason(&row.reason)) } } }
             th scope="row" { a href=(parts::endpoint_path(&row.id)) { (short(&row.id.name)) } }
             td.m { (short(&row.id.namespace)) }
             td.w.msg { @if !calm { (short(row.message())) } }
             td.w { (row.protocol()) }
             td.n { (targets) }
-            td.m.n { (ago(row.since, frame.now())) }
+            td.m.n { @if row.since > Timestamp::UNIX_EPOCH { (ago(row.since, frame.now())) } @else { "–" } }
         }
     }
 }

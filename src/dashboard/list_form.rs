@@ -27,7 +27,7 @@ pub fn form(asked: &Asked, namespaces: &BTreeSet<&str>) -> Markup {
                     @for protocol in PROTOCOLS { option value=(protocol) selected[query.protocol.as_deref() == Some(protocol)] { (protocol) } }
                 }
             }
-            label { "Labels" input name="label" value=(query.label.as_deref().unwrap_or_default()) maxlength="500" placeholder="team=a,tier!=test"; }
+            label { "Labels" input name="label" value=(query.label.as_deref().unwrap_or_default()) maxlength="500" placeholder="team=a"; }
             @if let Some(capability) = &query.capability {
                 label { "Capability" input name="cap" value=(capability) maxlength="64"; }
             }

@@ -93,7 +93,17 @@ pub fn endpoint_path(id: &EndpointId) -> String {
 
 /// A command with a button to copy it, where there is a script.
 pub fn command(command: &str) -> Markup {
-    html! { div.cmd { code data-copy { (command) } } }
+    html! { div.cmd { code data-copy { (text::safe(command, text::LONG)) } } }
+}
+
+/// A name as a word of a shell: what somebody copies must not do more than it says.
+pub fn word_of_shell(name: &str) -> String {
+    let plain = !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || "-._".contains(c));
+    if plain && !name.starts_with('-') {
+        name.to_owned()
+    } else {
+        format!("'{}'", name.replace('\'', r"'\''"))
+    }
 }
 
 /// A problem text of the program: what follows `hint:` stands apart, commands as such.
@@ -124,6 +134,15 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
+
+    #[test]
+    fn a_copied_command_does_no_more_than_it_says() {
+        for (name, word) in
+            [("a-b.c", "a-b.c"), ("a; rm x", "'a; rm x'"), ("a'b", r"'a'\''b'"), ("-n", "'-n'")]
+        {
+            assert_eq!(word_of_shell(name), word);
+        }
+    }
 
     #[test]
     fn each_status_word_has_a_shape_and_a_mark_of_its_own() {

@@ -7,7 +7,7 @@ use maud::{Markup, html};
 
 use super::fault::Fault;
 use super::frame::{Frame, Nav};
-use super::text::{ago, full, long, number, short};
+use super::text::{SHORT, ago, full, long, number, safe, short};
 use super::{Site, params, parts};
 use crate::view::system::{Mode, Role};
 
@@ -122,7 +122,7 @@ fn configuration(frame: &Frame<'_>) -> Markup {
                 thead { tr { th scope="col" { "Flag" } th scope="col" { "Value" } th.m scope="col" { "From" } } }
                 tbody {
                     @for setting in &frame.system.configuration {
-                        tr { th scope="row" { code { "--" (short(&setting.name)) } } td { (short(&setting.value)) } td.m { (short(&setting.source)) } }
+                        tr { th scope="row" { code { (safe(&format!("--{}", setting.name), SHORT)) } } td { (short(&setting.value)) } td.m { (short(&setting.source)) } }
                     }
                 }
             } }

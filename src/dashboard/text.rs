@@ -40,6 +40,22 @@ pub fn short(text: &str) -> Markup {
     html! { bdi { (safe(text, SHORT)) } }
 }
 
+/// A reason, which may be broken between its words.
+pub fn reason(text: &str) -> Markup {
+    let mut parts: Vec<String> = vec![String::new()];
+    let mut before = 'A';
+    for c in safe(text, SHORT).chars() {
+        if c.is_uppercase() && before.is_lowercase() {
+            parts.push(String::new());
+        }
+        before = c;
+        if let Some(last) = parts.last_mut() {
+            last.push(c);
+        }
+    }
+    html! { bdi { @for (at, part) in parts.iter().enumerate() { @if at > 0 { wbr; } (part) } } }
+}
+
 /// A text where there is room.
 pub fn long(text: &str) -> Markup {
     html! { bdi { (safe(text, LONG)) } }
@@ -97,7 +113,7 @@ pub fn number(n: usize) -> String {
 pub fn marked(text: &str) -> Markup {
     html! {
         @for (at, part) in text.split('`').enumerate() {
-            @if at % 2 == 1 { code { (part) } } @else { (part) }
+            @if at % 2 == 1 { code { (safe(part, LONG)) } } @else { (safe(part, LONG)) }
         }
     }
 }

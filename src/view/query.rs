@@ -127,7 +127,7 @@ impl Query {
     }
 
     /// Is the row asked for, whatever its word?
-    fn matches(&self, row: &Row) -> bool {
+    fn matches(&self, row: &Row, text: &str) -> bool {
         let object = row.object();
         self.namespace.as_ref().is_none_or(|wanted| *wanted == row.id.namespace)
             && self.protocol.as_ref().is_none_or(|wanted| *wanted == row.protocol())
@@ -137,29 +137,15 @@ impl Query {
             && self.selector.as_ref().is_none_or(|selector| {
                 selector.matches(object.map_or(const { &BTreeMap::new() }, |o| o.labels()))
             })
-            && self.found(row)
-    }
-
-    fn found(&self, row: &Row) -> bool {
-        if self.text.is_empty() {
-            return true;
-        }
-        let wanted = self.text.to_lowercase();
-        let has = |text: &str| text.to_lowercase().contains(&wanted);
-        has(&row.id.to_string())
-            || has(&row.reason)
-            || has(row.message())
-            || has(&row.agent_id())
-            || row
-                .object()
-                .is_some_and(|o| o.spec.targets.iter().any(|t| has(&format!("{}:{}", t.host, t.port))))
+            && (text.is_empty() || row.contains(text))
     }
 
     /// Selects and sorts.
     pub fn select(&self, rows: &Rows) -> Selection {
         let mut counts: BTreeMap<StatusWord, usize> = StatusWord::ALL.map(|word| (word, 0)).into();
         let mut found: Vec<Arc<Row>> = Vec::new();
-        for row in rows.values().filter(|row| self.matches(row)) {
+        let text = self.text.to_lowercase();
+        for row in rows.values().filter(|row| self.matches(row, &text)) {
             *counts.entry(row.word).or_default() += 1;
             if self.words.is_empty() || self.words.contains(&row.word) {
                 found.push(Arc::clone(row));

@@ -20,6 +20,8 @@ pub struct Row {
     pub reason: String,
     /// When its readiness last changed; of an endpoint without status when it was created.
     pub since: Timestamp,
+    /// What a search looks into, in small letters: made once, looked at for every reader.
+    searched: String,
     object: Arc<Guarded>,
 }
 
@@ -48,7 +50,18 @@ impl Row {
                 (word, reason, ready.map_or(created, |c| c.last_transition_time.0))
             }
         };
-        Row { id, word, reason, since, object }
+        let mut row = Row { id, word, reason, since, searched: String::new(), object };
+        let mut searched = format!("{}\n{}\n{}\n{}", row.id, row.reason, row.message(), row.agent_id());
+        for target in row.object().iter().flat_map(|object| &object.spec.targets) {
+            searched.push_str(&format!("\n{}:{}", target.host, target.port));
+        }
+        row.searched = searched.to_lowercase();
+        row
+    }
+
+    /// Is the text, in small letters, in its name, namespace, agent id, reason, message or a target?
+    pub(super) fn contains(&self, wanted: &str) -> bool {
+        self.searched.contains(wanted)
     }
 
     /// The object, unless it cannot be read.
