@@ -94,6 +94,8 @@ pub struct Watch {
     watcher: Option<RecommendedWatcher>,
     /// Device and inode of the directory that is watched: a directory made anew is another one.
     watched: Option<(u64, u64)>,
+    /// That it cannot be watched is said once; it is tried again at each reading.
+    told: bool,
 }
 
 impl Watch {
@@ -126,7 +128,7 @@ impl Watch {
             // Not being allowed to makes a replaced directory be noticed later, nothing else.
             let _ = watcher.watch(above, RecursiveMode::NonRecursive);
         }
-        let mut watch = Watch { directory, hints, watcher, watched: None };
+        let mut watch = Watch { directory, hints, watcher, watched: None, told: false };
         watch.follow();
         watch
     }
@@ -138,7 +140,9 @@ impl Watch {
         let _ = watcher.unwatch(&self.directory);
         self.watched = identity.filter(|_| {
             let watching = watcher.watch(&self.directory, RecursiveMode::NonRecursive);
-            if let Err(error) = &watching {
+            if let Err(error) = &watching
+                && !std::mem::replace(&mut self.told, true)
+            {
                 tracing::warn!(%error, "no file events: edits are seen within {} s", RESCAN.as_secs());
             }
             watching.is_ok()
