@@ -106,6 +106,7 @@ pub fn system() -> System {
         started_at: before(7300),
         now: now(),
         objects: "https://10.0.0.1:443, all namespaces".to_owned(),
+        heard_at: None,
         database: None,
         counts: BTreeMap::new(),
         checks: [("agentendpoints", ""), ("lease", ""), ("services", "")]
