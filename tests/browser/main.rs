@@ -235,17 +235,3 @@ fn the_page_can_be_photographed() {
     browse("screenshot", normal(), &json!({ "file": file, "url": url }));
     assert!(std::fs::metadata(&file).unwrap().len() > 10_000);
 }
-
-/// Serves the states until the test is ended by hand: to look at them.
-#[test]
-#[ignore = "serves for ever, for people"]
-fn serve_states() {
-    let servers: Vec<_> = fixtures::states()
-        .into_iter()
-        .map(|(name, fixture)| (name, Server::start(fixture, Settings::default())))
-        .collect();
-    for (name, server) in &servers {
-        println!("{name} {}", server.url());
-    }
-    std::thread::park();
-}
