@@ -136,6 +136,8 @@ async function pause({ config, open, check, act, until }) {
   await page.click("#pause");
   check(await page.getAttribute("#pause", "aria-pressed") === "true", "the button is pressed");
   const asked = page.asked.length;
+  await page.waitForTimeout(200);
+  check(page.streams.size === 0, "the stream is closed", page.streams.size);
   await act("normal", "planner-fails");
   // Longer than a poll, a beat, and the time after which a page that hears nothing is called stale.
   await page.waitForTimeout(4000);
@@ -157,6 +159,8 @@ async function tabs({ config, browser, open, check, until }) {
   const words = async () => Promise.all(pages.map((page) => page.locator("#live").textContent()));
   const count = (list, word) => list.filter((text) => text.startsWith(word)).length;
   check(count(await words(), "Live") <= 4 && count(await words(), "Live") >= 1, "at most four streams", (await words()).join());
+  const streams = pages.reduce((sum, page) => sum + page.streams.size, 0);
+  check(streams >= 1 && streams <= 4, "at most four streams on the network", streams);
   check(count(await words(), "Polling") >= 4, "the others poll", (await words()).join());
   const streaming = (await words()).findIndex((text) => text.startsWith("Live"));
   const left = pages.splice(streaming, 1)[0];
@@ -169,8 +173,8 @@ async function tabs({ config, browser, open, check, until }) {
   await context.close();
 }
 
-async function stale({ config, open, check, act, until }) {
-  const page = await open(config.urls.normal + "/ui/");
+async function stale({ config, open, check, act, until, axe }) {
+  const page = await open(config.urls.normal + "/ui/", { bypassCSP: true });
   await until(page, "a stream", live, "Live");
   await act("normal", "kill");
   const start = Date.now();
@@ -181,6 +185,9 @@ async function stale({ config, open, check, act, until }) {
   check(await page.locator("#rows tr").count() === 8, "the rows are still there");
   check((await page.locator("#live").textContent()).startsWith("Reconnecting") || (await page.locator("#live").textContent()).startsWith("Polling"), "it says so", await page.locator("#live").textContent());
   await until(page, "one announcement", () => document.querySelector("#say").textContent.startsWith("Connection lost."));
+  await page.addScriptTag({ path: axe });
+  const { violations } = await page.evaluate(() => window.axe.run());
+  check(violations.length === 0, "axe on the stale page", violations.map((violation) => violation.id).join());
   await act("normal", "revive");
   await until(page, "the return", () => document.querySelector("#stale").hidden, undefined, 40000);
   check(!(await page.evaluate(() => document.body.classList.contains("is-stale"))), "nothing is grey any more");
