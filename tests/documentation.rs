@@ -52,6 +52,7 @@ fn every_link_inside_the_repository_leads_somewhere() {
     let mut files = vec!["README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md"];
     files.extend([
         "docs/reference/conditions.md",
+        "docs/reference/dashboard.md",
         "docs/reference/exit-codes.md",
         "docs/reference/manifests.md",
         "docs/reference/registry-api.md",

@@ -2,7 +2,7 @@
 # All checks and all tests. On a fresh Debian machine with Rust, Go and Node, as root:
 #
 #   tests/run.sh                      everything: format, lints, dependencies, tests, tests on real control planes
-#   tests/run.sh --fast               without the control planes, and nothing is built for the checks
+#   tests/run.sh --fast               without the control planes and the browser, and nothing is built for the checks
 #   tests/run.sh --kubeconfig FILE    the cluster tests that run anywhere, on the cluster of FILE (or set
 #                                     KUBECONFIG_UNDER_TEST); no control plane is built
 #
@@ -87,6 +87,7 @@ install_packages() {
   command -v cc >/dev/null || missing+=(gcc libc6-dev)
   command -v setpriv >/dev/null || missing+=(util-linux)
   [ -e /etc/ssl/certs/ca-certificates.crt ] || missing+=(ca-certificates)
+  $fast || [ -x /usr/bin/chromium ] || [ -n "${CHROMIUM:-}" ] || missing+=(chromium)
   [ ${#missing[@]} -eq 0 ] && return 0
   if [ "$(id -u)" -ne 0 ] || ! command -v apt-get >/dev/null; then
     echo "run.sh: please install ${missing[*]}" >&2
@@ -106,6 +107,18 @@ install_cargo_deny() {
 
 build_control_planes() {
   tests/controlplane/build.sh 1.36 && tests/controlplane/build.sh 1.33
+}
+
+# Packages of the browser tests, outside the checkout, once per lock file.
+browser_tests() {
+  local modules
+  modules=$CONFIGURABLE_AGENTS_CACHE/browser-$(sha256sum tests/browser/package-lock.json | cut -c1-12)
+  if [ ! -e "$modules/installed" ]; then
+    mkdir -p "$modules" && cp tests/browser/package*.json "$modules/" || return 1
+    npm ci --prefix "$modules" --ignore-scripts --no-audit --no-fund --loglevel=error || return 1
+    touch "$modules/installed"
+  fi
+  BROWSER_MODULES=$modules cargo test --locked --no-fail-fast --features browser-tests --test browser
 }
 
 check_dependencies() {
@@ -150,6 +163,7 @@ step "format" cargo fmt --check
 step "lints" cargo clippy --locked --all-targets --all-features -- -D warnings
 step "tests" cargo test --locked --no-fail-fast
 touch "$work/output"
+$fast || step "browser tests" browser_tests
 if ! $fast; then
   cp "$work/output" "$work/before"
   # In this shell, not in the step's: only it can wait for them.

@@ -28,8 +28,8 @@ pub async fn page(
             return Err(bad(parameter, value, "longer than 512 bytes".to_owned()).into());
         }
         match parameter.as_str() {
-            "ns" => namespace = value.trim().to_owned(),
-            "name" => name = value.trim().to_owned(),
+            "ns" => value.trim().clone_into(&mut namespace),
+            "name" => value.trim().clone_into(&mut name),
             "to" if value.is_empty() => {}
             "to" => {
                 let found = StatusWord::ALL.into_iter().find(|word| parts::lower(*word) == value);

@@ -17,9 +17,18 @@ pub struct Asset {
     body: &'static str,
 }
 
+/// Bytes in hexadecimal.
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        use std::fmt::Write as _;
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
 fn asset(body: &'static str, extension: &str, kind: &'static str) -> Asset {
     let hash = Sha256::digest(body.as_bytes());
-    let hex: String = hash.iter().take(6).map(|byte| format!("{byte:02x}")).collect();
+    let hex = hex(&hash[..6]);
     Asset { name: format!("{hex}.{extension}"), kind, body }
 }
 

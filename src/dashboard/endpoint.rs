@@ -83,7 +83,7 @@ fn content(frame: &Frame<'_>, row: &Row, registry: &Markup) -> Markup {
             }
             div {
                 section #facts-s data-part { h2 { "About" } (facts(row, frame)) }
-                section #same-s { h2 { "The same on the command line" } (commands(&frame.system.mode, &row.id)) }
+                section #same-s { h2 { "The same on the command line" } (commands(frame.system.mode, &row.id)) }
                 section #spec-s data-part { h2 #spec { "Spec" } (spec(row)) }
             }
         }
@@ -201,10 +201,10 @@ fn activity(id: &EndpointId) -> String {
     link.href("").trim_start_matches('?').to_owned()
 }
 
-fn commands(mode: &Mode, id: &EndpointId) -> Markup {
+fn commands(mode: Mode, id: &EndpointId) -> Markup {
     let (namespace, name) = (parts::word_of_shell(&id.namespace), parts::word_of_shell(&id.name));
     html! {
-        @if *mode == Mode::Kubernetes {
+        @if mode == Mode::Kubernetes {
             (parts::command(&format!("kubectl get aep {name} -n {namespace} -o yaml")))
             (parts::command(&format!("kubectl describe aep {name} -n {namespace}")))
         }
@@ -213,7 +213,7 @@ fn commands(mode: &Mode, id: &EndpointId) -> Markup {
 }
 
 fn spec(row: &Row) -> Markup {
-    let yaml = row.object().map(|object| redact::yaml(object));
+    let yaml = row.object().map(redact::yaml);
     html! {
         @match yaml {
             Some(yaml) => pre tabindex="0" { (super::text::safe(&yaml, 20_000)) },

@@ -43,21 +43,21 @@ async fn changes_of_the_same_second_are_one_tick_and_quiet_time_is_filled_with_b
     let site = site();
     let place = Arc::clone(&site.streams).try_acquire_owned().unwrap();
     let mut stream = Box::pin(events(site.clone(), None, place));
-    stream.next().await.unwrap().unwrap();
+    let _ = stream.next().await.unwrap().unwrap();
     let start = Instant::now();
     for _ in 0..2 {
-        stream.next().await.unwrap().unwrap();
+        let _ = stream.next().await.unwrap().unwrap();
     }
     assert_eq!(start.elapsed().as_secs(), 20, "a beat every 10 s");
     change(&site, "a");
-    stream.next().await.unwrap().unwrap();
+    let _ = stream.next().await.unwrap().unwrap();
     let ticked = Instant::now();
     change(&site, "b");
     change(&site, "c");
-    stream.next().await.unwrap().unwrap();
+    let _ = stream.next().await.unwrap().unwrap();
     assert_eq!(ticked.elapsed(), TICK);
     let start = Instant::now();
-    stream.next().await.unwrap().unwrap();
+    let _ = stream.next().await.unwrap().unwrap();
     assert_eq!(start.elapsed().as_secs(), 10, "b and c were one tick");
 }
 
@@ -66,7 +66,7 @@ async fn a_reader_that_takes_nothing_is_let_go_and_its_place_is_free() {
     let site = site();
     let place = Arc::clone(&site.streams).try_acquire_owned().unwrap();
     let mut stream = Box::pin(events(site.clone(), None, place));
-    stream.next().await.unwrap().unwrap();
+    let _ = stream.next().await.unwrap().unwrap();
     tokio::time::advance(Duration::from_secs(31)).await;
     assert!(stream.next().await.is_none());
     assert_eq!(site.streams.available_permits(), 1);

@@ -20,22 +20,27 @@ use crate::view::query::BadParameter;
 pub struct Fault {
     pub status: StatusCode,
     /// One line.
-    pub title: String,
+    pub title: &'static str,
     /// What is the case.
     pub detail: String,
     /// What to do.
     pub hint: String,
     /// A header that belongs to it.
-    pub header: Option<(header::HeaderName, String)>,
+    pub header: Option<Box<(header::HeaderName, String)>>,
 }
 
 impl Fault {
-    pub fn new(status: StatusCode, title: &str, detail: impl Into<String>, hint: impl Into<String>) -> Fault {
-        Fault { status, title: title.to_owned(), detail: detail.into(), hint: hint.into(), header: None }
+    pub fn new(
+        status: StatusCode,
+        title: &'static str,
+        detail: impl Into<String>,
+        hint: impl Into<String>,
+    ) -> Fault {
+        Fault { status, title, detail: detail.into(), hint: hint.into(), header: None }
     }
 
     pub fn with(mut self, name: header::HeaderName, value: impl Into<String>) -> Fault {
-        self.header = Some((name, value.into()));
+        self.header = Some(Box::new((name, value.into())));
         self
     }
 }
@@ -65,20 +70,19 @@ pub async fn no_page(OriginalUri(uri): OriginalUri) -> Fault {
 pub async fn dress(State(site): State<Site>, request: Request, next: Next) -> Response {
     let path =
         request.extensions().get::<OriginalUri>().map_or(request.uri().path(), |uri| uri.path()).to_owned();
-    let response = match AssertUnwindSafe(next.run(request)).catch_unwind().await {
-        Ok(response) => response,
-        Err(_) => {
-            // The panic itself is in the log; the id finds it there.
-            let id = uuid::Uuid::new_v4().simple().to_string();
-            tracing::error!(request_id = %id, path = %path, "a page could not be made");
-            Fault::new(
-                StatusCode::INTERNAL_SERVER_ERROR,
-                "This page could not be made",
-                format!("A bug. The orchestrator goes on. Request id: {id}"),
-                "Load the page again. The log has the cause under the request id.",
-            )
-            .into_response()
-        }
+    let response = if let Ok(response) = AssertUnwindSafe(next.run(request)).catch_unwind().await {
+        response
+    } else {
+        // The panic itself is in the log; the id finds it there.
+        let id = uuid::Uuid::new_v4().simple().to_string();
+        tracing::error!(request_id = %id, path = %path, "a page could not be made");
+        Fault::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "This page could not be made",
+            format!("A bug. The orchestrator goes on. Request id: {id}"),
+            "Load the page again. The log has the cause under the request id.",
+        )
+        .into_response()
     };
     let plain = (response.status().is_client_error() || response.status().is_server_error())
         && !response.headers().contains_key(header::CONTENT_TYPE);
@@ -94,7 +98,7 @@ pub async fn dress(State(site): State<Site>, request: Request, next: Next) -> Re
             headers.insert(name, value.clone());
         }
     }
-    if let Some((name, value)) = &fault.header
+    if let Some((name, value)) = fault.header.as_deref()
         && let Ok(value) = HeaderValue::from_str(value)
     {
         headers.insert(name, value);

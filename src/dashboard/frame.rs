@@ -1,4 +1,4 @@
-//! What stands around every page: head, navigation, banners, footer; and the page's ETag.
+//! What stands around every page: head, navigation, banners, footer; and the page's `ETag`.
 
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{Html, IntoResponse as _, Response};
@@ -157,7 +157,7 @@ fn etag(body: &str) -> String {
             _ => hash.update(part),
         }
     }
-    let hex: String = hash.finalize().iter().take(12).map(|byte| format!("{byte:02x}")).collect();
+    let hex = assets::hex(&hash.finalize()[..12]);
     format!("W/\"{hex}\"")
 }
 

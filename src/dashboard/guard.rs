@@ -31,7 +31,8 @@ pub async fn check(State(site): State<Site>, request: Request, next: Next) -> Re
 
 fn refusal(settings: &Settings, request: &Request) -> Option<Fault> {
     let named = request.headers().get(header::HOST).and_then(|host| host.to_str().ok());
-    let host = named.or(request.uri().authority().map(|authority| authority.as_str())).unwrap_or_default();
+    let host =
+        named.or(request.uri().authority().map(axum::http::uri::Authority::as_str)).unwrap_or_default();
     if !believed(settings, host) {
         let hint = "Use an IP address or localhost, or start the orchestrator with `--allowed-hosts NAME`.";
         let detail = format!("This server does not go by the name “{host}”.");
@@ -86,7 +87,7 @@ fn believed(settings: &Settings, host: &str) -> bool {
     });
     let local = name == "localhost" || name.ends_with(".localhost");
     let service = !settings.listen.is_loopback()
-        && (!name.contains('.') || name.ends_with(".svc") || name.ends_with(".svc.cluster.local"));
+        && (!name.contains('.') || name.trim_end_matches(".cluster.local").rsplit('.').next() == Some("svc"));
     listed || local || service || name.parse::<IpAddr>().is_ok()
 }
 

@@ -105,9 +105,30 @@ struct Site {
     counts: Arc<Mutex<Option<parts::Counts>>>,
 }
 
+/// Reads a base path: `/` or parts of plain characters.
+///
+/// # Errors
+/// When it is not one, with what is allowed.
+pub fn base_path(text: &str) -> Result<String, String> {
+    let inner = text.trim_matches('/');
+    let plain = |part: &str| {
+        part.chars().all(|c| c.is_ascii_alphanumeric() || "-._~".contains(c))
+            && !["", ".", ".."].contains(&part)
+    };
+    let first = inner.split('/').next().unwrap_or_default();
+    if ["ui", "api", "livez", "readyz", "metrics"].contains(&first) {
+        return Err(format!("/{first} is taken by the server itself"));
+    }
+    if inner.is_empty() || inner.split('/').all(plain) {
+        Ok(format!("/{inner}"))
+    } else {
+        Err(format!("`{text}` is not a path of letters, digits, '-', '.', '_' and '~', such as /agents"))
+    }
+}
+
 /// The routes: `/`, `/ui/…` and `/api/v1/…`, at the root and below the base path.
 pub fn router(shown: Shown, settings: Settings) -> Router {
-    let base = format!("/{}", settings.base_path.trim_matches('/'));
+    let base = base_path(&settings.base_path).unwrap_or_else(|_| "/".to_owned());
     let site = Site {
         shown,
         streams: Arc::new(tokio::sync::Semaphore::new(settings.live.streams)),
@@ -153,4 +174,19 @@ async fn home(uri: axum::extract::OriginalUri) -> Response {
     let last = uri.path().rsplit('/').next().unwrap_or_default();
     let target = if last.is_empty() || last == "ui" { "ui/".to_owned() } else { format!("{last}/ui/") };
     Redirect::temporary(&target).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::base_path;
+
+    #[test]
+    fn a_base_path_is_plain_and_not_one_of_the_servers_own() {
+        for (text, path) in [("", "/"), ("/", "/"), ("/a", "/a"), ("a/b-c/", "/a/b-c")] {
+            assert_eq!(base_path(text).as_deref(), Ok(path), "{text}");
+        }
+        for bad in ["/{x}", "/a//b", "/a/../b", "/a b", "/ui", "/api/v1", "/*x", "/metrics"] {
+            assert!(base_path(bad).is_err(), "{bad}");
+        }
+    }
 }

@@ -108,7 +108,7 @@ fn read(given: &[(String, String)]) -> Result<Asked, Fault> {
         ("size", unless(paging.size == SIZE, paging.size.to_string())),
         ("page", unless(paging.page == 1, paging.page.to_string())),
     ]);
-    Ok(Asked { text: text.to_lowercase(), kind, paging, link })
+    Ok(Asked { text, kind, paging, link })
 }
 
 pub async fn page(
@@ -148,10 +148,11 @@ pub async fn page(
 
 fn records(site: &Site, frame: &Frame<'_>, asked: &Asked, dated: &Dated) -> Markup {
     let rows = site.shown.view.rows();
+    let text = asked.text.to_lowercase();
     let searched: Vec<(&RecordView, Vec<Kind>)> = dated
         .records
         .iter()
-        .filter(|record| asked.text.is_empty() || matches(record, &asked.text))
+        .filter(|record| asked.text.is_empty() || matches(record, &text))
         .map(|record| (record, kinds(record, &rows)))
         .collect();
     let mut counts: BTreeMap<Kind, usize> = BTreeMap::new();

@@ -1,5 +1,7 @@
 //! Text of others, and times, as pages show them.
 
+use std::fmt::Write as _;
+
 use jiff::Timestamp;
 use maud::{Markup, html};
 
@@ -20,7 +22,7 @@ pub fn safe(text: &str, max: usize) -> String {
         match c {
             '\n' | '\t' => shown.push(c),
             c if c.is_control() || reorders(c) => {
-                shown.push_str(&format!("\\u{{{:04x}}}", u32::from(c)));
+                let _ = write!(shown, "\\u{{{:04x}}}", u32::from(c));
             }
             c => shown.push(c),
         }
@@ -53,7 +55,7 @@ pub fn reason(text: &str) -> Markup {
             last.push(c);
         }
     }
-    html! { bdi { @for (at, part) in parts.iter().enumerate() { @if at > 0 { wbr; } (part) } } }
+    html! { bdi.r { @for (at, part) in parts.iter().enumerate() { @if at > 0 { wbr; } (part) } } }
 }
 
 /// A text where there is room.

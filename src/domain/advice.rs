@@ -5,6 +5,7 @@ use super::Reason;
 
 impl Reason {
     /// What a person does about it; Markdown code marks stand around names.
+    #[allow(clippy::too_many_lines, reason = "one table, one sentence for each reason")]
     pub const fn advice(self) -> &'static str {
         match self {
             Reason::Accepted

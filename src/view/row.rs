@@ -1,5 +1,6 @@
 //! One endpoint as people read it.
 
+use std::fmt::Write as _;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -53,7 +54,7 @@ impl Row {
         let mut row = Row { id, word, reason, since, searched: String::new(), object };
         let mut searched = format!("{}\n{}\n{}\n{}", row.id, row.reason, row.message(), row.agent_id());
         for target in row.object().iter().flat_map(|object| &object.spec.targets) {
-            searched.push_str(&format!("\n{}:{}", target.host, target.port));
+            let _ = write!(searched, "\n{}:{}", target.host, target.port);
         }
         row.searched = searched.to_lowercase();
         row

@@ -13,34 +13,33 @@ const small = () => [...document.querySelectorAll("a, button, input:not([type=hi
 
 export async function accessibility({ config, browser, check, axe }) {
   let runs = 0;
-  for (const colorScheme of ["light", "dark"]) {
-    for (const width of [320, 1280]) {
-      // axe puts a script into the page, which the page's own policy would refuse: that is tested elsewhere.
-      const context = await browser.newContext({ colorScheme, viewport: { width, height: 800 }, bypassCSP: true });
-      const page = await context.newPage();
-      for (const [state, url] of Object.entries(config.urls)) {
-        for (const path of MORE[state] ?? ["/ui/"]) {
-          const name = `${state} ${path} ${colorScheme} ${width}`;
-          await page.goto(url + path, { waitUntil: "load" });
-          await page.evaluate(() => document.querySelector("#pause")?.click());
-          await page.addScriptTag({ path: axe });
-          const { violations } = await page.evaluate(() => window.axe.run(document, { resultTypes: ["violations"], runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"] }));
-          for (const violation of violations) check(false, `${name}: ${violation.id}`, violation.nodes.slice(0, 3).map((node) => node.html.slice(0, 120) + " " + (node.any[0]?.message ?? "")).join(" | "));
-          const wide = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
-          check(wide <= 0, `${name}: overflow`, wide);
-          const tiny = await page.evaluate(small);
-          check(tiny.length === 0, `${name}: targets under 24 px`, tiny.slice(0, 4).join(" | "));
-          if (width === 320) {
-            // WCAG 1.4.12: other people's text spacing.
-            await page.addStyleTag({ content: "* { line-height: 1.5 !important; letter-spacing: .12em !important; word-spacing: .16em !important } p { margin-bottom: 2em !important }" });
-            const spaced = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
-            check(spaced <= 0, `${name}: overflow with text spacing`, spaced);
-          }
-          runs++;
+  // All four at a time: each has a process of its own.
+  await Promise.all(["light", "dark"].flatMap((colorScheme) => [320, 1280].map(async (width) => {
+    // axe puts a script into the page, which the page's own policy would refuse: that is tested elsewhere.
+    const context = await browser.newContext({ colorScheme, viewport: { width, height: 800 }, bypassCSP: true });
+    const page = await context.newPage();
+    for (const [state, url] of Object.entries(config.urls)) {
+      for (const path of MORE[state] ?? ["/ui/"]) {
+        const name = `${state} ${path} ${colorScheme} ${width}`;
+        await page.goto(url + path, { waitUntil: "load" });
+        await page.evaluate(() => document.querySelector("#pause")?.click());
+        await page.addScriptTag({ path: axe });
+        const { violations } = await page.evaluate(() => window.axe.run(document, { resultTypes: ["violations"], runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"] }));
+        for (const violation of violations) check(false, `${name}: ${violation.id}`, violation.nodes.slice(0, 3).map((node) => node.html.slice(0, 120) + " " + (node.any[0]?.message ?? "")).join(" | "));
+        const wide = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
+        check(wide <= 0, `${name}: overflow`, wide);
+        const tiny = await page.evaluate(small);
+        check(tiny.length === 0, `${name}: targets under 24 px`, tiny.slice(0, 4).join(" | "));
+        if (width === 320) {
+          // WCAG 1.4.12: other people's text spacing.
+          await page.addStyleTag({ content: "* { line-height: 1.5 !important; letter-spacing: .12em !important; word-spacing: .16em !important } p { margin-bottom: 2em !important }" });
+          const spaced = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
+          check(spaced <= 0, `${name}: overflow with text spacing`, spaced);
         }
+        runs++;
       }
-      await context.close();
     }
-  }
+    await context.close();
+  })));
   console.log(`${runs} pages looked at`);
 }

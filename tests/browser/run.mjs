@@ -32,8 +32,13 @@ async function open(url, options = {}, context = undefined) {
   });
   page.on("pageerror", (error) => page.noted.push("error: " + error.message));
   page.on("dialog", (dialog) => { page.noted.push("dialog: " + dialog.message()); dialog.dismiss(); });
+  // What the network has open, whatever the page says of itself.
+  page.streams = new Set();
+  page.on("requestfinished", (request) => page.streams.delete(request));
+  page.on("requestfailed", (request) => page.streams.delete(request));
   page.on("request", (request) => {
     page.asked.push(request.url());
+    if (request.url().endsWith("/ui/events")) page.streams.add(request);
     if (!request.url().startsWith(origin + "/")) page.noted.push("third party: " + request.url());
   });
   page.done = async () => { check(page.noted.length === 0, url, page.noted.join("; ")); await (context ? page : own).close(); };

@@ -73,7 +73,7 @@ async fn only_reading_is_answered() {
 async fn every_answer_carries_the_headers_that_keep_a_browser_safe() {
     let address = serve(&Fixture::normal()).await;
     let page = get(address, "/ui/").await.text();
-    let style = page.split('"').find(|part| part.ends_with(".css")).unwrap().to_owned();
+    let style = page.split('"').find(|part| part.contains(".css")).unwrap().to_owned();
     for (path, host, status) in [
         ("/ui/".to_owned(), None, 200),
         ("/".to_owned(), None, 307),
@@ -102,8 +102,8 @@ async fn every_answer_carries_the_headers_that_keep_a_browser_safe() {
             assert_eq!(answer.header(name), Some(value), "{path}");
         }
         let caching = answer.header("cache-control").unwrap();
-        assert_eq!(caching.contains("immutable"), path.ends_with(".css"), "{path}: {caching}");
-        assert_eq!(caching == "no-store", !path.ends_with(".css"), "{path}: {caching}");
+        assert_eq!(caching.contains("immutable"), path.contains(".css"), "{path}: {caching}");
+        assert_eq!(caching == "no-store", !path.contains(".css"), "{path}: {caching}");
         assert!(
             answer.header("access-control-allow-origin").is_none() && answer.header("set-cookie").is_none()
         );

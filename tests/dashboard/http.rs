@@ -1,5 +1,6 @@
 //! A client that sends exactly what a test says.
 
+use std::fmt::Write as _;
 use std::net::SocketAddr;
 
 use configurable_agents::dashboard::Settings;
@@ -31,10 +32,10 @@ pub async fn ask(address: SocketAddr, method: &str, path: &str, headers: &[(&str
     let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
     let mut request = format!("{method} {path} HTTP/1.1\r\nConnection: close\r\n");
     if !headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("host")) {
-        request.push_str(&format!("Host: {address}\r\n"));
+        let _ = write!(request, "Host: {address}\r\n");
     }
     for (name, value) in headers {
-        request.push_str(&format!("{name}: {value}\r\n"));
+        let _ = write!(request, "{name}: {value}\r\n");
     }
     stream.write_all(format!("{request}\r\n").as_bytes()).await.unwrap();
     let mut all = Vec::new();

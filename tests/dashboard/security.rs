@@ -58,5 +58,5 @@ async fn hostile_text_is_text_on_every_page_and_in_every_field() {
 }
 
 fn form(text: &str) -> String {
-    text.bytes().map(|byte| format!("%{byte:02X}")).collect()
+    text.bytes().map(|byte| format!("%{byte:02X}")).collect::<Vec<_>>().concat()
 }
