@@ -98,7 +98,8 @@ impl OrchestratorClient {
     pub async fn endpoints(&self, parameters: &[(&str, &str)]) -> Result<Vec<Value>, OrchestratorError> {
         let mut objects: Vec<Value> = Vec::new();
         let mut token = String::new();
-        loop {
+        // An orchestrator that never comes to an end is none.
+        for _ in 0..MAX_ENDPOINTS / 500 + 2 {
             let mut url = self.path(&["api", "v1", "endpoints"])?;
             url.query_pairs_mut().extend_pairs(parameters).append_pair("limit", "500");
             if !token.is_empty() {
@@ -119,6 +120,7 @@ impl OrchestratorClient {
             }
             token = next;
         }
+        Err(OrchestratorError::Garbage("a list without an end".to_owned()))
     }
 
     fn path(&self, segments: &[&str]) -> Result<Url, OrchestratorError> {
@@ -134,6 +136,12 @@ impl OrchestratorClient {
         let unreachable = |e: &reqwest::Error| OrchestratorError::Unreachable(cause(e));
         let mut response = self.http.get(url).send().await.map_err(|e| unreachable(&e))?;
         let status = response.status();
+        let kind = response.headers().get("content-type").and_then(|kind| kind.to_str().ok());
+        let problem = kind.is_some_and(|kind| kind.starts_with("application/problem+json"));
+        if matches!(status.as_u16(), 404 | 410) && !problem {
+            // Only the orchestrator's own word says that something is not there.
+            return Err(OrchestratorError::Garbage(format!("it does not know this call ({status})")));
+        }
         let mut body = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(|e| unreachable(&e))? {
             body.extend_from_slice(&chunk);

@@ -52,7 +52,7 @@ const RULES: &[(&str, &[&str], &[&str])] = &[
             "http",
         ],
     ),
-    ("view", &["api", "domain"], &["kube", "tokio"]),
+    ("view", &["api", "domain"], &["k8s_openapi", "kube", "tokio"]),
     ("orchestrator_client", &["domain", "view"], &["reqwest"]),
     (
         "dashboard",

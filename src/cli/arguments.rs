@@ -110,6 +110,11 @@ pub fn explain_registry(error: &ClientError) -> CliError {
         .hint(
             "names have at most 253 characters, metadata at most 16,384; see docs/reference/registry-api.md",
         ),
+        ClientError::Refused { url, status: status @ (429 | 500..=599), .. } => {
+            CliError::new(Code::Unreachable, format!("the agent registry at {url} cannot answer now"))
+                .cause(format!("it answered {status}"))
+                .hint("its log says why; try again")
+        }
         ClientError::Refused { url, .. } | ClientError::Garbage { url, .. } => CliError::new(
             Code::Unreachable,
             format!("what answers at {url} is no agent registry of this version"),

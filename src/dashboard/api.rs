@@ -76,7 +76,7 @@ pub async fn endpoints(
         None => selection.rows,
     };
     let next = rows.get(limit).and(rows.get(limit - 1)).map(|row| row.id.to_string());
-    let items: Vec<_> = rows.iter().take(limit).filter_map(|row| row.object()).map(redacted).collect();
+    let items: Vec<_> = rows.iter().take(limit).map(|row| redacted(&row.shown()).into_owned()).collect();
     let list = json!({
         "apiVersion": format!("{GROUP}/{VERSION}"),
         "kind": "AgentEndpointList",
@@ -91,21 +91,18 @@ pub async fn endpoint(
     Path((namespace, name)): Path<(String, String)>,
 ) -> Result<Json<AgentEndpoint>, Problem> {
     let id = EndpointId::new(namespace, name);
-    let row = shown.view.row(&id);
-    match row.as_ref().and_then(|row| row.object()) {
-        Some(object) => Ok(Json(redacted(object).into_owned())),
-        None if row.is_some() => {
-            let detail = format!("AgentEndpoint {id} is there, but this release cannot read it");
-            Err(Problem(StatusCode::UNPROCESSABLE_ENTITY, detail, json!({})))
-        }
-        None => match shown.view.tombstone(&id) {
-            Some(gone) => {
-                let detail = format!("AgentEndpoint {id} was deleted at {}", gone.at);
-                Err(Problem(StatusCode::GONE, detail, json!({})))
-            }
-            None => Err(Problem(StatusCode::NOT_FOUND, format!("there is no AgentEndpoint {id}"), json!({}))),
-        },
+    if let Some(row) = shown.view.row(&id) {
+        return Ok(Json(redacted(&row.shown()).into_owned()));
     }
+    let (status, detail) = match shown.view.tombstone(&id) {
+        Some(gone) => (StatusCode::GONE, format!("AgentEndpoint {id} was deleted at {}", gone.at)),
+        None if shown.view.is_complete() => {
+            (StatusCode::NOT_FOUND, format!("there is no AgentEndpoint {id}"))
+        }
+        // Absence is no answer before everything has been read.
+        None => (StatusCode::SERVICE_UNAVAILABLE, "the objects have not all been read yet".to_owned()),
+    };
+    Err(Problem(status, detail, json!({})))
 }
 
 /// State changes, newest first; `ns`, `name` and `limit` narrow them down.

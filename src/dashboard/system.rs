@@ -45,7 +45,7 @@ fn process(frame: &Frame<'_>) -> Markup {
             @if let Some(leader) = &system.leader { dt { "Active replica" } dd { (short(leader)) } }
             dt { "Started" } dd { (full(system.started_at, now)) }
             dt { "Objects from" } dd { (short(&system.objects)) }
-            @if let Some(heard) = frame.site.shown.view.heard_at() { dt { "Watch last heard" } dd { (ago(heard, now)) } }
+            @if let Some(heard) = frame.site.shown.view.heard_at() { dt { @match system.mode { Mode::Kubernetes => "API server answered", Mode::Standalone => "Directory read" } } dd { (ago(heard, now)) } }
             @if let Some(database) = &system.database { dt { "Status kept in" } dd { (short(database)) } }
             dt { "Endpoints" } dd { (number(frame.site.counts().values().sum())) }
         }

@@ -32,15 +32,19 @@ struct Endpoints {
 }
 
 impl Endpoints {
-    /// Objects of other classes are not ours to show. One that cannot be read has no class that is known.
+    /// Objects of other classes are not ours to show. One that cannot be read belongs to whom it belonged
+    /// before, and else to those without a class.
     fn show(&self, id: &EndpointId) {
         let key = ObjectRef::new(&id.name).within(&id.namespace);
-        let ours = |object: &Arc<Guarded>| {
-            object.0.as_ref().map_or(self.class.is_empty(), |o| o.spec.class_name == self.class)
+        let Some(object) = self.store.get(&key) else { return self.view.remove(id) };
+        let ours = match &object.0 {
+            Ok(read) => read.spec.class_name == self.class,
+            Err(_) => self.class.is_empty() || self.view.row(id).is_some(),
         };
-        match self.store.get(&key).filter(ours) {
-            Some(object) => self.view.put(object),
-            None => self.view.remove(id),
+        if ours {
+            self.view.put(object);
+        } else {
+            self.view.hide(id);
         }
     }
 }

@@ -57,7 +57,7 @@ pub(super) async fn ask(
     };
     let shown: String = path.split('?').next().unwrap_or_default().chars().take(48).collect();
     match answer.status.as_u16() {
-        200 => Found::Verdict(judge(&answer)),
+        200 => Found::Verdict(judge(&answer, path == PATHS[1])),
         404 | 405 => {
             let what =
                 format!("There is no agent card at {shown} ({}): set cardPath.", answer.status.as_u16());
@@ -67,7 +67,7 @@ pub(super) async fn ask(
     }
 }
 
-fn judge(answer: &Answer) -> Result<(), Failure> {
+fn judge(answer: &Answer, old: bool) -> Result<(), Failure> {
     if answer.kind == "text/html" {
         let what = "An HTML page came instead of an agent card: check port and cardPath.";
         return Err(failure(Reason::HTMLResponse, what));
@@ -75,7 +75,7 @@ fn judge(answer: &Answer) -> Result<(), Failure> {
     let Ok(card) = serde_json::from_slice::<Value>(&answer.body) else {
         return Err(failure(Reason::NotAnAgentCard, "What came is not JSON."));
     };
-    match missing(&card) {
+    match missing(&card, old) {
         None => Ok(()),
         Some(field) => {
             let what = format!("What came is no agent card: {field} is missing or of the wrong kind.");
@@ -85,7 +85,8 @@ fn judge(answer: &Answer) -> Result<(), Failure> {
 }
 
 /// The first field that a card must have and this one has not, of 1.0 when it names interfaces, else of 0.3.
-fn missing(card: &Value) -> Option<&'static str> {
+/// What is at the old path may be older than the field that tells the version.
+fn missing(card: &Value, old: bool) -> Option<&'static str> {
     let text = |name| card.get(name).is_some_and(Value::is_string);
     let list = |name| card.get(name).is_some_and(Value::is_array);
     let objects = |name: &str, fields: &[&str]| {
@@ -99,7 +100,7 @@ fn missing(card: &Value) -> Option<&'static str> {
             ("supportedInterfaces", !card["supportedInterfaces"].as_array().is_some_and(Vec::is_empty)),
         ]
     } else {
-        [("supportedInterfaces or url", text("url")), ("protocolVersion", text("protocolVersion"))]
+        [("supportedInterfaces or url", text("url")), ("protocolVersion", old || text("protocolVersion"))]
     };
     let both = [
         ("name", text("name")),

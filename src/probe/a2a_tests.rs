@@ -84,6 +84,10 @@ async fn cards_of_both_eras_pass_wherever_they_are() {
         let own = vec![("/agents/a/card", 200, "application/a2a+json", card.to_string())];
         assert_eq!(verdict(own, Some("/agents/a/card")).await, Ok(()));
     }
+    // Before 0.2.5 a card did not tell its version, and it was at the old path.
+    let mut oldest = older();
+    oldest.as_object_mut().unwrap().remove("protocolVersion");
+    assert_eq!(verdict(vec![(PATHS[1], 200, json, oldest.to_string())], None).await, Ok(()));
     // A path that was given is the only one.
     let elsewhere = vec![(PATHS[0], 200, json, newer().to_string())];
     assert_eq!(verdict(elsewhere, Some("/card")).await.unwrap_err().reason, Reason::NotAnAgentCard);

@@ -18,8 +18,9 @@ pub use own::AgentRegistration;
 
 /// For one call, from the connection to the last byte.
 const DEADLINE: Duration = Duration::from_secs(5);
-/// The most bytes of an answer that are read.
-const MAX_ANSWER: usize = 4 * 1024 * 1024;
+/// The most bytes of an answer that are read: a page of a hundred records, each with as much metadata as
+/// the registry takes, written as JSON within JSON.
+const MAX_ANSWER: usize = 16 * 1024 * 1024;
 
 /// How to reach a registry.
 #[derive(Clone, Debug)]
@@ -229,11 +230,15 @@ impl Client {
         let mut response =
             request.send().await.map_err(|e| ClientError::Unreachable { url: url(), cause: cause(&e) })?;
         let status = response.status();
+        if status == 404 && !says(&mut response, "\"detail\"").await {
+            let cause = "it does not know this call (404)".to_owned();
+            return Err(ClientError::Garbage { url: url(), cause });
+        }
         if !status.is_success() {
             let hint = match status.as_u16() {
                 401 | 403 => ": it wants another token (--registry-token-file)",
                 404 => ": it does not know this call; is it a configurable-agents registry of this version?",
-                409 if says(response, SNAPSHOT_GAP).await => {
+                409 if says(&mut response, SNAPSHOT_GAP).await => {
                     ": a page of the snapshot was lost; it starts again"
                 }
                 409 => ": a newer orchestrator writes for this source",
@@ -250,7 +255,7 @@ impl Client {
             let Some(chunk) = chunk else { break };
             body.extend_from_slice(&chunk);
             if body.len() > MAX_ANSWER {
-                return Err(garbage("the answer is larger than 4 MiB".to_owned()));
+                return Err(garbage("the answer is larger than 16 MiB".to_owned()));
             }
         }
         serde_json::from_slice(&body).map_err(|e| {
@@ -260,7 +265,7 @@ impl Client {
 }
 
 /// Does the first part of a refusal name this problem?
-async fn says(mut response: reqwest::Response, problem: &str) -> bool {
+async fn says(response: &mut reqwest::Response, problem: &str) -> bool {
     matches!(response.chunk().await, Ok(Some(chunk)) if String::from_utf8_lossy(&chunk).contains(problem))
 }
 

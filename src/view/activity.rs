@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::Row;
-use crate::domain::StatusWord;
+use crate::domain::{ConditionType, StatusWord};
 
 /// How many are kept.
 const KEPT: usize = 1000;
@@ -39,20 +39,19 @@ pub struct Activity {
 }
 
 impl Activity {
-    /// Notes a change from one row to the next.
-    pub fn note(&mut self, before: Option<&Row>, now: &Row) {
+    /// Notes a change from one row to the next, noticed at `clock`.
+    pub fn note(&mut self, before: Option<&Row>, now: &Row, clock: Timestamp) {
         let from = before.map(|row| row.word);
         if from == Some(now.word) {
             return;
         }
-        // Degraded comes and goes while Ready stays: its own condition has the time.
-        let degraded = now.status().filter(|_| {
-            use StatusWord::{Degraded, Ready};
-            matches!((from, now.word), (Some(Degraded), Ready) | (Some(Ready), Degraded))
+        // Not every change of the word moves a condition that dates it: then it is dated as it was noticed.
+        let back_to_ready = from == Some(StatusWord::Degraded) && now.word == StatusWord::Ready;
+        let cleared = now.status().filter(|_| back_to_ready).and_then(|status| {
+            status.condition(ConditionType::Degraded).map(|condition| condition.last_transition_time)
         });
-        let at = degraded
-            .and_then(|s| s.condition(crate::domain::ConditionType::Degraded).map(|c| c.last_transition_time))
-            .unwrap_or(now.since);
+        let at = cleared.unwrap_or(now.since);
+        let at = if before.is_some_and(|before| at <= before.since) { clock } else { at };
         self.push(Transition { at, from, to: Some(now.word), ..Transition::about(now) });
     }
 

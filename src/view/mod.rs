@@ -51,6 +51,7 @@ struct State {
     changes: VecDeque<(u64, EndpointId)>,
     standing: Option<(Role, Option<String>)>,
     heard_at: Option<Timestamp>,
+    complete: bool,
 }
 
 struct Shared {
@@ -86,7 +87,7 @@ impl View {
             return;
         }
         state.gone.retain(|tombstone| tombstone.row.id != row.id);
-        state.activity.note(before.as_deref(), &row);
+        state.activity.note(before.as_deref(), &row, (self.shared.now)());
         let id = row.id.clone();
         // Readers hold snapshots for moments only: mostly nothing is copied here.
         Arc::make_mut(&mut state.rows).insert(id.clone(), Arc::new(row));
@@ -104,10 +105,24 @@ impl View {
         self.changed(state, id.clone());
     }
 
+    /// An endpoint is not ours to show any more (its class changed): it is there, but not here.
+    pub fn hide(&self, id: &EndpointId) {
+        let mut state = self.state();
+        if Arc::make_mut(&mut state.rows).remove(id).is_some() {
+            self.changed(state, id.clone());
+        }
+    }
+
     /// A complete list has been read: what it lacks is gone.
     pub fn retain(&self, keep: impl Fn(&EndpointId) -> bool) {
         let rows = self.rows();
         rows.keys().filter(|id| !keep(id)).for_each(|id| self.remove(id));
+        self.state().complete = true;
+    }
+
+    /// A complete list has been read: what is not here is not there.
+    pub fn is_complete(&self) -> bool {
+        self.state().complete
     }
 
     fn changed(&self, mut state: MutexGuard<'_, State>, id: EndpointId) {

@@ -18,6 +18,9 @@ const FRESH: Duration = Duration::from_secs(2);
 /// A reader waits this long for a new answer before it gets the old one.
 const PATIENCE: Duration = Duration::from_secs(1);
 
+/// All pages of one answer take no longer than this.
+const LONGEST: Duration = Duration::from_secs(30);
+
 /// What is known of the registry's records.
 #[derive(Clone, Debug, Default)]
 pub struct Dated {
@@ -78,7 +81,14 @@ impl Records {
         }
         let (asked, shared, clock) = (fetch(), Arc::clone(&self.state), self.now);
         let fetching = async move {
-            let answer = asked.await;
+            let asked = std::panic::AssertUnwindSafe(asked).catch_unwind();
+            let answer = match tokio::time::timeout(LONGEST, asked).await {
+                Ok(Ok(answer)) => answer,
+                Ok(Err(_)) => Err("reading the registry failed: this is a bug, please report it".to_owned()),
+                Err(_) => {
+                    Err(format!("the registry did not send its records within {} s", LONGEST.as_secs()))
+                }
+            };
             let mut state = shared.lock().unwrap_or_else(PoisonError::into_inner);
             state.under_way = None;
             let at = clock();

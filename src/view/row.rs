@@ -1,12 +1,14 @@
 //! One endpoint as people read it.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
 use crate::api::convert::from_object;
-use crate::api::v1alpha1::{AgentEndpoint, Guarded};
+use crate::api::v1alpha1::{AgentEndpoint, AgentEndpointSpec, AgentEndpointStatus, Guarded};
 use crate::domain::endpoint::default_agent_id;
 use crate::domain::{ConditionType, EndpointId, Status, StatusWord};
 
@@ -19,7 +21,7 @@ pub struct Row {
     pub word: StatusWord,
     /// The reason of the `Ready` condition; of an endpoint without status `NotYetProbed`.
     pub reason: String,
-    /// When its readiness last changed; of an endpoint without status when it was created.
+    /// Since when it has the word, as its conditions tell; of an endpoint without status since its creation.
     pub since: Timestamp,
     /// What a search looks into, in small letters: made once, looked at for every reader.
     searched: String,
@@ -46,9 +48,17 @@ impl Row {
                     .status
                     .as_ref()
                     .and_then(|s| s.conditions.iter().find(|c| c.type_ == ConditionType::Ready.as_str()));
-                let word = read.status.as_ref().map_or(StatusWord::Unknown, |s| from_object(s).word());
+                let status = read.status.as_ref().map(from_object);
+                let word = status.as_ref().map_or(StatusWord::Unknown, Status::word);
                 let reason = ready.map_or_else(|| "NotYetProbed".to_owned(), |c| c.reason.clone());
-                (word, reason, ready.map_or(created, |c| c.last_transition_time.0))
+                // The condition that makes the word what it is.
+                let kind = match word {
+                    StatusWord::Degraded => ConditionType::Degraded,
+                    StatusWord::Rejected => ConditionType::Accepted,
+                    _ => ConditionType::Ready,
+                };
+                let since = status.and_then(|s| s.condition(kind).map(|c| c.last_transition_time));
+                (word, reason, since.unwrap_or(created))
             }
         };
         let mut row = Row { id, word, reason, since, searched: String::new(), object };
@@ -68,6 +78,29 @@ impl Row {
     /// The object, unless it cannot be read.
     pub fn object(&self) -> Option<&AgentEndpoint> {
         self.object.0.as_ref().ok()
+    }
+
+    /// The object; for one that cannot be read what is known of it: its metadata, and that it is not accepted.
+    pub fn shown(&self) -> Cow<'_, AgentEndpoint> {
+        match &self.object.0 {
+            Ok(object) => Cow::Borrowed(object),
+            Err(invalid) => {
+                let condition = |kind: ConditionType| Condition {
+                    type_: kind.as_str().to_owned(),
+                    status: "False".to_owned(),
+                    reason: self.reason.clone(),
+                    message: invalid.error.clone(),
+                    last_transition_time: Time(self.since),
+                    observed_generation: invalid.metadata.generation,
+                };
+                let status = AgentEndpointStatus {
+                    conditions: [ConditionType::Ready, ConditionType::Accepted].map(condition).into(),
+                    ..AgentEndpointStatus::default()
+                };
+                let (metadata, spec) = (invalid.metadata.clone(), AgentEndpointSpec::default());
+                Cow::Owned(AgentEndpoint { metadata, spec, status: Some(status) })
+            }
+        }
     }
 
     /// Why the object cannot be read.

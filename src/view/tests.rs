@@ -125,3 +125,49 @@ fn an_object_that_cannot_be_read_is_rejected_and_says_why() {
     let row = view.row(&EndpointId::new("ns", "odd")).unwrap();
     assert_eq!((row.word, row.message()), (StatusWord::Rejected, "missing field `host`"));
 }
+
+#[test]
+fn a_turn_that_no_condition_dates_is_dated_as_it_was_noticed() {
+    let with = |change: fn(&mut serde_json::Value)| {
+        let mut value = serde_json::to_value(object("a", "True", 10).0.as_ref().unwrap()).unwrap();
+        change(&mut value);
+        Arc::new(DeserializeGuard(Ok(serde_json::from_value(value).unwrap())))
+    };
+    let view = view();
+    view.put(object("a", "False", 10));
+    // Rejected while it failed: Ready stays False, and its time with it.
+    view.put(with(|value| {
+        value["status"]["conditions"] = json!([
+            {"type": "Ready", "status": "False", "reason": "TargetNotPermitted", "message": "m",
+             "lastTransitionTime": "1970-01-01T00:00:10Z"},
+            {"type": "Accepted", "status": "False", "reason": "TargetNotPermitted", "message": "m",
+             "lastTransitionTime": "1970-01-01T00:01:00Z"},
+        ]);
+    }));
+    let row = view.row(&EndpointId::new("ns", "a")).unwrap();
+    assert_eq!((row.word, row.since.as_second()), (StatusWord::Rejected, 60));
+    assert_eq!(view.activity()[0].at.as_second(), 60);
+    // An object that cannot be read any more has no times: the clock says when.
+    let invalid = kube::core::error_boundary::InvalidObject {
+        error: "odd".to_owned(),
+        metadata: serde_json::from_value(json!({"name": "b", "namespace": "ns"})).unwrap(),
+    };
+    view.put(object("b", "True", 10));
+    view.put(Arc::new(DeserializeGuard(Err(invalid))));
+    let turn = view.activity().into_iter().find(|t| t.name == "b" && t.from.is_some()).unwrap();
+    assert_eq!((turn.to, turn.at.as_second()), (Some(StatusWord::Rejected), 5000));
+    let row = view.row(&EndpointId::new("ns", "b")).unwrap();
+    let shown = serde_json::to_value(row.shown().as_ref()).unwrap();
+    assert_eq!(shown["status"]["conditions"][0]["message"], "odd");
+    assert_eq!(shown["metadata"]["name"], "b");
+}
+
+#[test]
+fn what_is_hidden_is_neither_shown_nor_told_as_deleted() {
+    let view = view();
+    view.put(object("a", "True", 10));
+    view.hide(&EndpointId::new("ns", "a"));
+    assert!(view.rows().is_empty() && view.tombstone(&EndpointId::new("ns", "a")).is_none());
+    assert_eq!(view.activity().len(), 1);
+    assert_eq!(view.version(), 2, "readers are told");
+}

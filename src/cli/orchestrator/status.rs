@@ -251,6 +251,11 @@ fn explain(url: &str, error: &OrchestratorError) -> CliError {
             CliError::new(Code::Usage, format!("the orchestrator at {url} cannot read the request"))
                 .cause(error.to_string())
         }
+        OrchestratorError::Refused { status: 429 | 500..=599, .. } => {
+            CliError::new(Code::Unreachable, format!("the orchestrator at {url} cannot answer now"))
+                .cause(error.to_string())
+                .hint("its log says why; try again")
+        }
         OrchestratorError::Refused { .. } | OrchestratorError::Garbage(_) => CliError::new(
             Code::Unreachable,
             format!("what answers at {url} is no orchestrator of this version"),
