@@ -49,7 +49,7 @@ pub fn as_of(dated: &Dated, now: Timestamp) -> Markup {
     html! {
         @if let Some(problem) = &dated.problem {
             div.banner.note {
-                strong { "The registry did not answer." } " " (long(problem))
+                strong { "The registry did not answer." } " " (long(problem)) @if !problem.ends_with('.') { "." }
                 @match dated.as_of {
                     Some(at) => { " What follows is what it said " (full(at, now)) "." }
                     None => { " It has not answered since the start of this process." }
