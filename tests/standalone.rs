@@ -228,3 +228,27 @@ async fn a_locked_database_is_waited_for_and_every_page_is_there_and_says_so() {
     orchestrator.term();
     assert!(orchestrator.wait_exit(Duration::from_secs(10)).await.success());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_belongs_to_one_orchestrator_at_a_time() {
+    let bed = Bed::start();
+    let agent = TestAgent::start(Ipv4Addr::LOCALHOST, 0, Behaviour::Ok);
+    bed.write("good.yaml", &manifest("good", agent.port()));
+    let first = bed.orchestrator();
+    eventually(SOON, "it works", async || bed.verdict("default.good").await.is_some()).await;
+    let second = bed.orchestrator();
+    assert_eq!(second.wait_exit(Duration::from_secs(10)).await.code(), Some(1));
+    let error = second.stderr();
+    assert!(
+        error.contains("another orchestrator uses the database") && error.contains("--db-url"),
+        "{error}"
+    );
+    // A killed one leaves no lock behind.
+    first.kill();
+    first.wait_exit(Duration::from_secs(10)).await;
+    let third = bed.orchestrator();
+    let probes = agent.requests();
+    eventually(SOON, "its successor probes", async || agent.requests() > probes + 2).await;
+    let said = third.stderr();
+    assert!(said.contains("standalone") && said.contains("/ui/"), "{said}");
+}

@@ -171,6 +171,12 @@ pub fn settings(command: &Command, matches: &ArgMatches, file: &FromFile) -> Vec
 /// are left out.
 fn without_secrets(value: &str) -> String {
     let Some((scheme, rest)) = value.split_once("://") else { return value.to_owned() };
+    // A password may hold what else ends an authority.
+    let rest = match rest.rsplit_once('@') {
+        Some((_, host)) if !rest.starts_with('/') => format!("***@{host}"),
+        _ => rest.to_owned(),
+    };
+    let rest = rest.as_str();
     let (rest, query) = rest.split_once('?').map_or((rest, None), |(rest, query)| (rest, Some(query)));
     let (authority, path) =
         rest.split_once('/').map_or((rest, None), |(authority, path)| (authority, Some(path)));
@@ -204,7 +210,8 @@ pub fn render(settings: &[Setting]) -> String {
         let value = match setting.value.as_str() {
             "" => String::new(),
             text @ ("true" | "false") => text.to_owned(),
-            text if text.parse::<u64>().is_ok() => text.to_owned(),
+            // As it was typed: 007 is no number.
+            text if text.parse::<u64>().is_ok_and(|n| n.to_string() == text) => text.to_owned(),
             // JSON's texts are YAML's, too.
             text => Value::String(text.to_owned()).to_string(),
         };

@@ -37,6 +37,10 @@ pub async fn run(args: DemoArgs) -> Result<(), CliError> {
     args.log.start()?;
     let stop = shutdown::on_signals()
         .map_err(|e| CliError::new(Code::Internal, "cannot listen for signals").cause(e.to_string()))?;
+    if args.port == args.registry_port {
+        let what = "--port and --registry-port are the same";
+        return Err(CliError::new(Code::Usage, what).hint("the dashboard and the registry need a port each"));
+    }
     let directory = tempfile::Builder::new().prefix("configurable-agents-demo-").tempdir().map_err(|e| {
         CliError::new(Code::Failed, "cannot make a temporary directory")
             .cause(e.to_string())
@@ -65,11 +69,20 @@ pub async fn run(args: DemoArgs) -> Result<(), CliError> {
            registry    http://localhost:{}/agents\n  \
            manifests   {}   (edit one and watch)\n  \
            agents      ready, slow, flapping, failing, paused, refused by policy, and one that registers itself\n\
+           try         {}\n\
          Press Ctrl-C to stop.\n",
         env!("CARGO_PKG_VERSION"),
         args.port,
         args.registry_port,
         manifests.display(),
+        if args.port == 9000 && args.registry_port == 8000 {
+            "configurable-agents orchestrator status, or discover".to_owned()
+        } else {
+            format!(
+                "configurable-agents orchestrator status --url http://localhost:{}, or discover --registry-url http://localhost:{}",
+                args.port, args.registry_port
+            )
+        },
     ))?;
     let result = orchestrator::run(start, listener, stop.clone()).await;
     stop.cancel();

@@ -80,6 +80,11 @@ pub struct LogArgs {
 }
 
 impl LogArgs {
+    /// Lines are for people, not for programs.
+    fn for_people(&self) -> bool {
+        self.log_format == LogFormat::Text
+    }
+
     fn start(&self) -> Result<(), CliError> {
         logs::start(self.log_format, &self.log_level).map_err(|cause| {
             CliError::new(Code::Usage, "invalid --log-level")
@@ -99,7 +104,7 @@ pub fn command() -> clap::Command {
         command
             .help_template(TEMPLATE)
             .disable_help_subcommand(true)
-            .mut_args(|arg| second_name(arg).hide_env_values(true))
+            .mut_args(|arg| from_environment(arg).hide_env_values(true))
             .mut_subcommands(prepare)
     }
     prepare(Cli::command())
@@ -110,11 +115,16 @@ pub fn topics() -> [(&'static str, &'static str); 4] {
     help::TOPICS
 }
 
-/// The registry's URL has two names in the environment; the first one counts when both are there.
-fn second_name(arg: clap::Arg) -> clap::Arg {
-    let is_set = |name| std::env::var_os(name).is_some();
-    let second = arg.get_id() == "registry_url" && !is_set("REGISTRY_URL") && is_set("AGENT_REGISTRY_URL");
-    if second { arg.env("AGENT_REGISTRY_URL") } else { arg }
+/// An empty variable is none: charts and compose files set them so. The registry's URL has two names in the
+/// environment; the first one counts when both are there.
+fn from_environment(arg: clap::Arg) -> clap::Arg {
+    let is_set = |name: &std::ffi::OsStr| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    let (first, second) = ("REGISTRY_URL".as_ref(), "AGENT_REGISTRY_URL".as_ref());
+    if arg.get_id() == "registry_url" && !is_set(first) && is_set(second) {
+        return arg.env("AGENT_REGISTRY_URL");
+    }
+    let empty = arg.get_env().is_some_and(|name| std::env::var_os(name).is_some() && !is_set(name));
+    if empty { arg.env(clap::builder::Resettable::<clap::builder::OsStr>::Reset) } else { arg }
 }
 
 /// Runs what was typed; everything that is for people and not data has gone to standard error.

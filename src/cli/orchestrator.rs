@@ -2,11 +2,13 @@
 //! runs is in modules of its own.
 
 mod args;
+mod greeting;
 mod shown;
 mod status;
 mod wiring;
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use clap::Subcommand;
 use tokio::net::TcpListener;
@@ -16,9 +18,10 @@ use args::Mode;
 pub use args::StartArgs;
 use wiring::Wiring;
 
-use super::output::Screen;
+use super::output::{Screen, note};
 use super::{CliError, Code, bind_error, registry::DiscoverArgs, registry::explain, sample_agent};
 use crate::kubernetes::{self, Cluster, ClusterSettings, LeaseSettings};
+use crate::ops::health::{Check, Health};
 use crate::ops::shutdown;
 use crate::registry::{self, Access, DatabaseUrl};
 use crate::registry_client::OrchestratorIdentity;
@@ -51,17 +54,31 @@ pub async fn start(args: StartArgs) -> Result<(), CliError> {
     // Whatever cannot work is told before anything is started.
     let address = SocketAddr::new(args.host, args.port);
     let listener = TcpListener::bind(address).await.map_err(|e| bind_error(address, "--port", &e))?;
-    run(args, listener, stop).await
+    let mode = choose(&args).await?;
+    let greeting = args.log.for_people().then(|| greeting::text(&args, &mode));
+    run_in(mode, args, listener, stop, greeting).await
 }
 
-/// Runs until `stop`, serving on `listener`.
+/// Runs over a directory until `stop`, serving on `listener`.
 pub async fn run(args: StartArgs, listener: TcpListener, stop: CancellationToken) -> Result<(), CliError> {
-    let mode = choose(&args).await?;
+    run_in(Chosen::Directory, args, listener, stop, None).await
+}
+
+async fn run_in(
+    mode: Chosen,
+    args: StartArgs,
+    listener: TcpListener,
+    stop: CancellationToken,
+    greeting: Option<String>,
+) -> Result<(), CliError> {
     // The mirror's last words go to it: it stops after the mode has.
     let last = CancellationToken::new();
     let registry = with_registry(&args, &last).await?;
     let agent = with_sample_agent(&args, &stop).await?;
     let wiring = Wiring::new(&args, &mode)?;
+    if let Some(greeting) = greeting {
+        tokio::spawn(greet(greeting, wiring.shown.health.clone(), stop.clone()));
+    }
     let serving = tokio::spawn(wiring.clone().serve(listener, stop.clone()));
     // The modes end with `stop`, or because they must: then everything else ends too.
     let result = match mode {
@@ -75,6 +92,19 @@ pub async fn run(args: StartArgs, listener: TcpListener, stop: CancellationToken
         task.await.ok();
     }
     result
+}
+
+/// Says where everything is once it has started, or after a moment: what cannot start says only why.
+async fn greet(greeting: String, health: Health, stop: CancellationToken) {
+    let started = async {
+        while health.all().get("started") != Some(&Check::Ok) {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::select! {
+        () = stop.cancelled() => {}
+        _ = tokio::time::timeout(Duration::from_secs(2), started) => note(&greeting),
+    }
 }
 
 enum Chosen {
@@ -119,18 +149,27 @@ fn explain_cluster(error: &kubernetes::Error) -> CliError {
 
 type Task = tokio::task::JoinHandle<()>;
 
-/// `--with-registry`: the registry in the same process, on port 8000 of `--host`.
+/// `--with-registry`: the registry in the same process, on `--host` and the port of `--registry-url`.
 async fn with_registry(args: &StartArgs, stop: &CancellationToken) -> Result<Option<Task>, CliError> {
     if !args.with_registry {
         return Ok(None);
     }
-    let listen = SocketAddr::new(args.host, 8000);
+    let (host, port) = wiring::client(args)?.and_then(|client| client.peer()).unwrap_or_default();
+    let here = host == "localhost" || host.trim_matches(['[', ']']).parse() == Ok(args.host);
+    if !here {
+        let what = "--with-registry serves a registry here, and --registry-url names another place";
+        return Err(CliError::new(Code::Usage, what).hint(format!(
+            "leave one of them out, or name this place: --registry-url http://{}:8000",
+            args.host
+        )));
+    }
+    let listen = SocketAddr::new(args.host, port);
     let database: DatabaseUrl = "sqlite:///agent_registry.db".parse().map_err(|e| explain(&e))?;
     let access = Access::for_listen(listen, None, false).map_err(|e| explain(&e))?;
     let listener = registry::bind(listen).await.map_err(|e| {
         CliError::new(Code::Failed, format!("the registry cannot listen on {listen}"))
             .cause(e.cause())
-            .hint("stop what uses the port, or leave --with-registry out")
+            .hint("stop what uses the port, leave --with-registry out, or choose another: --registry-url http://localhost:PORT")
     })?;
     let stop = stop.clone();
     Ok(Some(tokio::spawn(async move {

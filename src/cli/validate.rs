@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
 
+use super::output::text::harmless_lines;
 use super::{CliError, Code, print};
 use crate::manifest::{self, Manifest, Problem, files};
 
@@ -121,5 +122,6 @@ fn many(count: usize, what: &str) -> String {
 
 fn to_stderr(text: &str) {
     use std::io::Write as _;
-    let _ = std::io::stderr().write_all(text.as_bytes());
+    // A manifest may come from a stranger: it shall not write to the terminal.
+    let _ = std::io::stderr().write_all(harmless_lines(text).as_bytes());
 }

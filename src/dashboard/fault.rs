@@ -106,11 +106,18 @@ pub async fn dress(State(site): State<Site>, request: Request, next: Next) -> Re
     dressed
 }
 
+/// What is the case and what to do, each with its full stop.
+fn sentences(detail: &str, hint: &str) -> String {
+    let closed =
+        |text: &str| if text.ends_with(['.', '?', '!']) { text.to_owned() } else { format!("{text}.") };
+    if hint.is_empty() { closed(detail) } else { format!("{} {}", closed(detail), closed(hint)) }
+}
+
 fn form(site: &Site, path: &str, fault: &Fault) -> Response {
     let below = |part: &str| path.split_once(part).map(|(_, rest)| rest);
     if below("/ui").is_none() && path.contains("/api") {
         let body = json!({
-            "title": fault.title, "status": fault.status.as_u16(), "detail": format!("{}. {}", fault.detail, fault.hint),
+            "title": fault.title, "status": fault.status.as_u16(), "detail": sentences(&fault.detail, &fault.hint),
         });
         let kind = [(header::CONTENT_TYPE, "application/problem+json")];
         return (fault.status, kind, body.to_string()).into_response();

@@ -49,7 +49,7 @@ fn refusal(settings: &Settings, request: &Request) -> Option<Fault> {
         return Some(Fault::new(StatusCode::FORBIDDEN, "Not for other sites", detail, hint));
     }
     if ![Method::GET, Method::HEAD].contains(request.method()) {
-        let hint = "Change objects with kubectl, or the manifests.";
+        let hint = "Change the objects where they are declared.";
         let fault =
             Fault::new(StatusCode::METHOD_NOT_ALLOWED, "Read-only", "Only GET and HEAD are answered.", hint);
         return Some(fault.with(header::ALLOW, "GET, HEAD"));

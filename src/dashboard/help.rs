@@ -50,7 +50,7 @@ pub async fn page(
         }
         section {
             h2 { "For programs" }
-            p { "The same as JSON, with the same parameters: "
+            p { "The same as JSON, with the same filters (and `limit` and `continue` for pages): "
                 a href="../api/v1/endpoints" { "endpoints" } ", " a href="../api/v1/activity" { "activity" } ", " a href="../api/v1/status" { "status" } "." }
         }
     };

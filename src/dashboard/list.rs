@@ -83,8 +83,9 @@ pub async fn page(
 fn summary(frame: &Frame<'_>, asked: &Asked, selection: &Selection) -> Markup {
     let count = |word: StatusWord| selection.counts.get(&word).copied().unwrap_or_default();
     let all: usize = selection.counts.values().sum();
-    let troubled: usize = [StatusWord::Failing, StatusWord::Rejected].into_iter().map(count).sum();
-    let look = count(StatusWord::Degraded);
+    let worse = [StatusWord::Failing, StatusWord::Rejected, StatusWord::Degraded];
+    let worse: Vec<(StatusWord, usize)> =
+        worse.into_iter().map(|word| (word, count(word))).filter(|(_, n)| *n > 0).collect();
     let last = frame.system.probes.last_finished_at;
     html! {
         p.lead {
@@ -92,12 +93,13 @@ fn summary(frame: &Frame<'_>, asked: &Asked, selection: &Selection) -> Markup {
             @else if count(StatusWord::Ready) == all {
                 "All " (number(all)) " ready." @if let Some(last) = last { " Last probe " (ago(last, frame.now())) "." }
             }
-            @else if troubled > 0 {
-                strong { (number(troubled)) } @if troubled == 1 { " endpoint fails" } @else { " endpoints fail" }
-                @if look > 0 { ", " strong { (number(look)) } " to look at" } "; "
-                (number(count(StatusWord::Ready))) " of " (number(all)) " ready."
+            @else {
+                @for (n, (word, count)) in worse.iter().enumerate() {
+                    @if n > 0 { ", " } strong { (number(*count)) } " " (lower(*word))
+                }
+                @if !worse.is_empty() { "; " }
+                (number(count(StatusWord::Ready))) " of " (number(all)) " ready" @if worse.is_empty() { ", none failing" } "."
             }
-            @else { (number(count(StatusWord::Ready))) " of " (number(all)) " ready; none fails." }
         }
         (bar(&selection.counts, all))
         ul.chips aria-label="Filter by status" {

@@ -52,7 +52,7 @@ pub fn as_of(dated: &Dated, now: Timestamp) -> Markup {
                 strong { "The registry did not answer." } " " (long(problem)) @if !problem.ends_with('.') { "." }
                 @match dated.as_of {
                     Some(at) => { " What follows is what it said " (full(at, now)) "." }
-                    None => { " It has not answered since the start of this process." }
+                    None => { " Its records have not been read yet." }
                 }
             }
         } @else if dated.as_of.is_none() {

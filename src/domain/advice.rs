@@ -18,7 +18,7 @@ impl Reason {
                 "Change the spec: waiting does not help. The reason of `Accepted` says what to change."
             }
             Reason::TargetNotPermitted => {
-                "Give a target outside loopback, link-local, metadata and reserved networks, or ask an administrator to permit its address with --allow-targets."
+                "Give a target that the policy permits: the message says which network this one is in. Or ask the operator to permit its address with --allow-targets."
             }
             Reason::PeriodNotPermitted => {
                 "Set `probe.periodSeconds` to at least what the message names, or leave it out."

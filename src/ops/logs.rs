@@ -16,6 +16,12 @@ pub enum LogFormat {
 /// # Errors
 /// When the filter cannot be read, or logging has been started before.
 pub fn start(format: LogFormat, filter: &str) -> Result<(), String> {
+    // A lone word that is no level would be read as the name of a module, and silence everything.
+    const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
+    let lone = |part: &&str| !part.contains('=') && !LEVELS.contains(&part.trim().to_lowercase().as_str());
+    if let Some(part) = filter.split(',').find(lone) {
+        return Err(format!("`{part}` is not a level"));
+    }
     let mut directives = EnvFilter::try_new(filter).map_err(|e| e.to_string())?;
     if !filter.contains("kube_client") {
         // It logs each failed call as an error; whoever made the call logs it once, with what to do.

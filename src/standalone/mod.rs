@@ -90,6 +90,7 @@ pub async fn run(
         view.clone(),
     );
     let mut due = objects.first(&catalog).await?;
+    view.complete();
     health.set("started", Check::Ok);
 
     let changes = engine.changes();

@@ -2,7 +2,9 @@
 //! epoch, in one SQLite file.
 
 use std::collections::HashSet;
+use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -26,6 +28,12 @@ pub enum StoreError {
         /// Why not.
         cause: String,
     },
+    /// Another orchestrator works with it.
+    #[error("another orchestrator uses the database {}", path.display())]
+    InUse {
+        /// Which file.
+        path: PathBuf,
+    },
     /// A read or write failed.
     #[error("the database cannot be read or written: {0}")]
     Query(#[from] sqlx::Error),
@@ -36,6 +44,7 @@ impl StoreError {
     pub fn is_locked(&self) -> bool {
         let text = match self {
             StoreError::Open { cause, .. } => cause.clone(),
+            StoreError::InUse { .. } => return false,
             StoreError::Query(error) => error.to_string(),
         };
         text.contains("database is locked")
@@ -46,6 +55,8 @@ impl StoreError {
 #[derive(Clone)]
 pub struct Store {
     pool: SqlitePool,
+    /// Held while this process lives. The system's lock on the file is not the one that SQLite takes.
+    _only: Arc<File>,
 }
 
 /// What is kept of an endpoint beside its spec.
@@ -65,6 +76,13 @@ impl Store {
     /// Opens or creates the file. Acknowledged means on disk.
     pub async fn open(path: &Path) -> Result<Store, StoreError> {
         let failed = |cause: String| StoreError::Open { path: path.to_owned(), cause };
+        let only = File::options().create(true).truncate(false).write(true).read(true).open(path);
+        let only = only.map_err(|e| failed(e.to_string()))?;
+        match only.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Err(StoreError::InUse { path: path.to_owned() }),
+            Err(TryLockError::Error(error)) => return Err(failed(error.to_string())),
+        }
         let options = SqliteConnectOptions::new()
             .filename(path)
             .create_if_missing(true)
@@ -80,7 +98,7 @@ impl Store {
             .await
             .map_err(|e| failed(e.to_string()))?;
         MIGRATIONS.run(&pool).await.map_err(|e| failed(e.to_string()))?;
-        Ok(Store { pool })
+        Ok(Store { pool, _only: Arc::new(only) })
     }
 
     /// Makes this process the newest holder.

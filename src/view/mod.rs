@@ -117,6 +117,11 @@ impl View {
     pub fn retain(&self, keep: impl Fn(&EndpointId) -> bool) {
         let rows = self.rows();
         rows.keys().filter(|id| !keep(id)).for_each(|id| self.remove(id));
+        self.complete();
+    }
+
+    /// What is there has been put: what is not here is not there.
+    pub fn complete(&self) {
         self.state().complete = true;
     }
 

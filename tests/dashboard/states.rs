@@ -30,7 +30,11 @@ async fn each_state_says_what_is_the_case_and_what_to_do() {
         (
             "normal",
             "/ui/",
-            &["(1 failing) Agent endpoints", "<strong>2</strong> endpoints fail", "Connection<wbr>Refused"],
+            &[
+                "(1 failing) Agent endpoints",
+                "<strong>1</strong> failing, <strong>1</strong> rejected",
+                "Connection<wbr>Refused",
+            ],
         ),
         (
             "empty",

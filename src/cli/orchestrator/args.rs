@@ -73,6 +73,7 @@ pub struct StartArgs {
         long,
         default_value = "/",
         value_name = "PATH",
+        value_parser = crate::dashboard::base_path,
         env = "ORCHESTRATOR_BASE_PATH",
         hide_short_help = true
     )]
@@ -111,11 +112,13 @@ pub struct StartArgs {
         hide_short_help = true
     )]
     pub scope: String,
-    /// Also serves a registry in this process, on port 8000 of --host.
+    /// Also serves a registry, on the port of --registry-url.
     #[arg(long, help_heading = "Registry")]
     pub with_registry: bool,
 
-    /// Directory of manifests (`*.yaml`): standalone mode.
+    /// Directory of manifests: standalone mode.
+    ///
+    /// Its *.yaml, *.yml and *.json files, not those of directories below it.
     #[arg(long, value_name = "DIR", env = "ORCHESTRATOR_MANIFESTS", help_heading = "Standalone")]
     pub manifests: Option<PathBuf>,
     /// Where status is kept.

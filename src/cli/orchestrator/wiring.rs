@@ -107,7 +107,9 @@ impl Wiring {
     /// Serves health, metrics, pages and their JSON.
     pub async fn serve(self, listener: TcpListener, stop: CancellationToken) {
         let (shown, settings) = self.pages;
-        server::serve(listener, self.shown, dashboard::router(shown, settings), stop).await;
+        let records = shown.records.clone();
+        let serving = server::serve(listener, self.shown, dashboard::router(shown, settings), stop.clone());
+        tokio::join!(serving, keep_read(records, stop));
     }
 
     /// The operator's part, as it is at the moment of each call.
@@ -197,7 +199,8 @@ fn loopback() -> [IpAddr; 2] {
     [IpAddr::from([127, 0, 0, 1]), IpAddr::from([0, 0, 0, 0, 0, 0, 0, 1])]
 }
 
-fn client(args: &StartArgs) -> Result<Option<Client>, CliError> {
+/// A client of the registry; `None` without one.
+pub fn client(args: &StartArgs) -> Result<Option<Client>, CliError> {
     if args.registry_url == "none" {
         return Ok(None);
     }
@@ -211,6 +214,24 @@ fn client(args: &StartArgs) -> Result<Option<Client>, CliError> {
             .cause(e.to_string())
             .hint("use http://HOST:8000, or none")
     })
+}
+
+/// The registry's records are read this often though nobody looks, so that there is something to show
+/// when it is gone.
+const RECORDS_EVERY: Duration = Duration::from_mins(1);
+/// The first time, when what was found first has been mirrored.
+const RECORDS_FIRST: Duration = Duration::from_secs(5);
+
+async fn keep_read(records: Records, stop: CancellationToken) {
+    let mut pause = RECORDS_FIRST;
+    while records.configured() {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(pause) => {}
+        }
+        records.read().await;
+        pause = RECORDS_EVERY;
+    }
 }
 
 /// Records that are read for the pages; of more the first are shown, and that there are more.
