@@ -54,7 +54,7 @@ async fn each_state_says_what_is_the_case_and_what_to_do() {
         ("rejected", "/ui/endpoints/team-b/odd", &["cannot be read", "expected 1 to 65535"]),
         ("stuck", "/ui/", &["No probe has finished since", "statuses may be old"]),
         ("registry-away", "/ui/", &["is not reachable", "31 changes wait"]),
-        ("registry-away", "/ui/registry", &["connection refused", "has not answered since the start"]),
+        ("registry-away", "/ui/registry", &["connection refused", "records have not been read yet"]),
         ("registry-away", "/ui/endpoints/team-a/research", &["connection refused", "Conditions"]),
         ("registry-away", "/ui/system", &["agent-registry start", "Nothing is lost"]),
         ("registry-garbage", "/ui/registry", &["the answer is not JSON"]),
