@@ -58,7 +58,7 @@ async fn the_demo_shows_every_state_and_leaves_nothing_behind() {
     })
     .await;
     let activity = async || get(port, "/api/v1/activity").await.unwrap()["items"].clone();
-    eventually(Duration::from_secs(60), "one of them flaps", async || {
+    eventually(Duration::from_mins(1), "one of them flaps", async || {
         let activity = activity().await;
         let turns = activity.as_array().unwrap().iter().filter(|t| t["name"] == "translator");
         turns.filter(|t| t["to"] == "Failing").count() >= 1

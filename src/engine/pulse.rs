@@ -89,7 +89,7 @@ mod tests {
         assert_eq!(pace.last_finished, Some(Duration::from_millis(100)));
         let later = pulse.pace(Duration::from_secs(35));
         assert!((later.per_second - 5.0).abs() < 1e-9, "{later:?}");
-        assert!(pulse.pace(Duration::from_secs(3600)).per_second < 1e-9);
+        assert!(pulse.pace(Duration::from_hours(1)).per_second < 1e-9);
     }
 
     #[test]

@@ -97,16 +97,14 @@ async fn check(
 fn question(service: &str) -> Bytes {
     let mut message = Vec::new();
     if !service.is_empty() {
-        // The schema allows 253 characters: two bytes of length at most.
-        let length = service.len().min(0x3fff);
         message.push(0x0a);
-        if length > 0x7f {
-            message.push((length & 0x7f) as u8 | 0x80);
-            message.push((length >> 7) as u8);
-        } else {
-            message.push((length & 0x7f) as u8);
+        let mut length = service.len();
+        while length > 0x7f {
+            message.push(length.to_le_bytes()[0] | 0x80);
+            length >>= 7;
         }
-        message.extend_from_slice(&service.as_bytes()[..length]);
+        message.push(length.to_le_bytes()[0]);
+        message.extend_from_slice(service.as_bytes());
     }
     let mut frame = vec![0];
     frame.extend_from_slice(&u32::try_from(message.len()).unwrap_or(u32::MAX).to_be_bytes());
