@@ -1,5 +1,6 @@
 //! `validate`: the API server's verdict on manifests, without a cluster.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
@@ -8,6 +9,7 @@ use serde_json::{Value, json};
 
 use super::output::text::harmless_lines;
 use super::{CliError, Code, print};
+use crate::domain::EndpointId;
 use crate::manifest::{self, Manifest, Problem, files};
 
 #[derive(Debug, Args)]
@@ -37,6 +39,7 @@ pub fn run(args: &ValidateArgs) -> Result<(), CliError> {
     for file in &args.files {
         read_argument(file, &mut read)?;
     }
+    warn_of_second_declarations(&mut read);
     let count = |of: fn(&Manifest) -> usize| read.iter().map(|read| of(&read.manifest)).sum::<usize>();
     let endpoints = count(|manifest| manifest.endpoints.len());
     let others = count(|manifest| manifest.others);
@@ -89,6 +92,22 @@ fn read_argument(file: &Path, read: &mut Vec<Read>) -> Result<(), CliError> {
         one(file.display().to_string(), &bytes);
     }
     Ok(())
+}
+
+/// `kubectl apply` takes the last of several files that declare one endpoint; the orchestrator takes the first.
+fn warn_of_second_declarations(read: &mut [Read]) {
+    let mut owners: BTreeMap<EndpointId, String> = BTreeMap::new();
+    for Read { name, manifest } in read {
+        let mut warnings = Vec::new();
+        for one in &manifest.endpoints {
+            let owner = owners.entry(one.id.clone()).or_insert_with(|| name.clone());
+            if owner != name {
+                let what = format!("{} is declared in {owner} too; in a directory that one counts", one.id);
+                warnings.push(Problem::new(one.at, "metadata.name", what));
+            }
+        }
+        manifest.warnings.extend(warnings);
+    }
 }
 
 fn as_text(read: &[Read]) -> String {

@@ -14,7 +14,7 @@ use super::text::{ago, full, long, marked, reason, short};
 use super::{Site, params, record, redact};
 use crate::domain::{ConditionType, EndpointId, Reason, StatusWord};
 use crate::view::system::Mode;
-use crate::view::{Row, Tombstone};
+use crate::view::{Row, System, Tombstone};
 
 const UP: &str = "../../";
 
@@ -83,7 +83,7 @@ fn content(frame: &Frame<'_>, row: &Row, registry: &Markup) -> Markup {
             }
             div {
                 section #facts-s data-part { h2 { "About" } (facts(row, frame)) }
-                section #same-s { h2 { "The same on the command line" } (commands(frame.system.mode, &row.id)) }
+                section #same-s { h2 { "The same on the command line" } (commands(&frame.system, &row.id)) }
                 section #spec-s data-part { h2 #spec { "Spec" } (spec(row)) }
             }
         }
@@ -201,14 +201,23 @@ fn activity(id: &EndpointId) -> String {
     link.href("").trim_start_matches('?').to_owned()
 }
 
-fn commands(mode: Mode, id: &EndpointId) -> Markup {
+fn commands(system: &System, id: &EndpointId) -> Markup {
     let (namespace, name) = (parts::word_of_shell(&id.namespace), parts::word_of_shell(&id.name));
+    let mode = system.mode;
+    // Without a cluster the reader is on this machine, and the command asks the default port.
+    let port = system.configuration.iter().find(|setting| setting.name == "port").map(|s| s.value.as_str());
+    let url = match port {
+        Some(port) if mode == Mode::Standalone && port != "9000" => {
+            format!(" --url http://localhost:{}", parts::word_of_shell(port))
+        }
+        _ => String::new(),
+    };
     html! {
         @if mode == Mode::Kubernetes {
             (parts::command(&format!("kubectl get aep {name} -n {namespace} -o yaml")))
             (parts::command(&format!("kubectl describe aep {name} -n {namespace}")))
         }
-        (parts::command(&format!("configurable-agents orchestrator status {name} -n {namespace}")))
+        (parts::command(&format!("configurable-agents orchestrator status {name} -n {namespace}{url}")))
     }
 }
 

@@ -70,7 +70,7 @@ pub struct StatusArgs {
     /// How long to wait: 30s, 5m, or seconds.
     #[arg(long, default_value = "30s", value_parser = duration, value_name = "DURATION")]
     timeout: Duration,
-    /// Ends with 1 when an endpoint that is shown or counted is neither ready nor paused.
+    /// Ends with 1 when one of the endpoints asked for is failing, rejected or unknown.
     #[arg(long)]
     exit_code: bool,
     #[command(flatten)]

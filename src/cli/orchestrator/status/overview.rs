@@ -101,7 +101,7 @@ fn heading(url: &str, system: &System, counts: &Counts, colours: bool) -> String
     lines.push(format!("Probes        {}", parts.join(" · ")));
     let waiting = system.checks.iter().filter(|(_, problem)| !problem.is_empty());
     lines.extend(
-        waiting.map(|(name, problem)| format!("Waits for     {}: {}", harmless(name), harmless(problem))),
+        waiting.map(|(name, problem)| format!("Trouble       {}: {}", harmless(name), harmless(problem))),
     );
     lines.push(format!("Endpoints     {}", summary(counts, colours)));
     lines.join("\n") + "\n"
@@ -173,7 +173,7 @@ mod tests {
             "Orchestrator  http://localhost:9000   kubernetes · active · up 3h12m · v0.1.0\n\
              Registry      http://r:8000   reachable · 9,999 of 10,000 mirrored\n\
              Probes        333/s · lag p95 420 ms · last finished 2s ago\n\
-             Waits for     lease: not yet\\u{7}\n\
+             Trouble       lease: not yet\\u{7}\n\
              Endpoints     10,000: 120 failing · 9,880 ready\n"
         );
         let away = json!({"url": "http://r:8000", "reachable": false, "awaySince": "2026-11-23T10:02:00Z",
