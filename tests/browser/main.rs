@@ -220,9 +220,47 @@ fn below_a_prefix_nothing_outside_of_it_is_asked_for() {
     browse("prefix", vec![("normal", Server::start(Fixture::normal(), settings))], &json!({}));
 }
 
-/// `UPDATE_SCREENSHOT=1` writes `docs/images/dashboard.png`; of `SCREENSHOT_URL` where that is set.
+/// The demo as a process, ended when this goes.
+struct Demo(std::process::Child, u16);
+
+impl Demo {
+    fn start() -> Demo {
+        let free = || {
+            let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+            listener.local_addr().unwrap().port()
+        };
+        let (port, registry) = (free(), free());
+        let child = std::process::Command::new(env!("CARGO_BIN_EXE_configurable-agents"))
+            .args([
+                "demo",
+                "--log-level=error",
+                &format!("--port={port}"),
+                &format!("--registry-port={registry}"),
+            ])
+            .stdout(std::process::Stdio::null())
+            .spawn()
+            .unwrap();
+        let demo = Demo(child, port);
+        let until = std::time::Instant::now() + Duration::from_secs(20);
+        while std::net::TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_err() {
+            assert!(std::time::Instant::now() < until, "the demo does not listen");
+            std::thread::yield_now();
+        }
+        demo
+    }
+}
+
+impl Drop for Demo {
+    fn drop(&mut self) {
+        let pid = nix::unistd::Pid::from_raw(self.0.id().try_into().unwrap());
+        nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGINT).ok();
+        self.0.wait().ok();
+    }
+}
+
+/// `UPDATE_SCREENSHOT=1` writes `docs/images/dashboard.png`, the picture of the README.
 #[test]
-fn the_page_can_be_photographed() {
+fn the_demo_can_be_photographed_with_every_state_on_one_page() {
     let update = std::env::var("UPDATE_SCREENSHOT").is_ok_and(|value| value == "1");
     let file = if update {
         concat!(env!("CARGO_MANIFEST_DIR"), "/docs/images/dashboard.png").to_owned()
@@ -230,7 +268,7 @@ fn the_page_can_be_photographed() {
         concat!(env!("CARGO_TARGET_TMPDIR"), "/dashboard.png").to_owned()
     };
     std::fs::create_dir_all(std::path::Path::new(&file).parent().unwrap()).unwrap();
-    let url = std::env::var("SCREENSHOT_URL").ok();
-    browse("screenshot", normal(), &json!({ "file": file, "url": url }));
+    let demo = Demo::start();
+    browse("screenshot", vec![], &json!({ "file": file, "url": format!("http://localhost:{}", demo.1) }));
     assert!(std::fs::metadata(&file).unwrap().len() > 10_000);
 }

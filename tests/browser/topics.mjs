@@ -278,8 +278,13 @@ async function prefix({ config, open, check, until }) {
 }
 
 async function screenshot({ config, open, until }) {
-  const page = await open((config.url ?? config.urls.normal) + "/ui/", { colorScheme: "light", deviceScaleFactor: 2, viewport: { width: 1280, height: 760 } });
+  const page = await open(config.url + "/ui/", { colorScheme: "light", deviceScaleFactor: 2, viewport: { width: 1280, height: 760 } });
   await until(page, "a stream", live, "Live");
+  // By itself: the page is live.
+  const every = () => ["failing", "rejected", "degraded", "paused", "ready"].every((word) => Number(document.querySelector(`.chips .st-${word}`)?.dataset.count) > 0);
+  await until(page, "every state of the demo", every, undefined, 30000);
+  const more = page.locator("#more button");
+  if (await more.isVisible()) await more.click();
   await page.screenshot({ path: config.file });
   await page.close();
 }
