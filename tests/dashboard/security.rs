@@ -9,7 +9,7 @@ fn tags(page: &str) -> Vec<&str> {
 }
 
 #[tokio::test]
-async fn hostile_text_is_text_on_every_page_and_in_every_field() {
+async fn s8_hostile_text_is_text_on_every_page_and_in_every_field() {
     let fixture = hostile();
     let address = serve(&fixture).await;
     let mut paths: Vec<String> =
