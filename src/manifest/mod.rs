@@ -11,6 +11,7 @@ mod metadata;
 mod node;
 mod problem;
 mod quirks;
+mod reader;
 mod rules;
 mod scalar;
 mod schema;
@@ -69,7 +70,7 @@ pub fn read(bytes: &[u8]) -> Manifest {
     }
     for document in split(&text, &mut manifest.problems) {
         let mut report = Report::default();
-        match node::parse(&document, &mut report.warnings) {
+        match reader::parse(&document, &mut report.warnings) {
             Ok(root) => object(&root, &mut report, &mut manifest, None),
             Err(problem) => report.problem(problem),
         }
