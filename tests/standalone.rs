@@ -228,3 +228,34 @@ async fn a_locked_database_is_waited_for_and_every_page_is_there_and_says_so() {
     orchestrator.term();
     assert!(orchestrator.wait_exit(Duration::from_secs(10)).await.success());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_locked_database_holds_up_neither_the_end_nor_what_is_probed() {
+    let files = work_dir();
+    let manifests = files.path().join("manifests");
+    std::fs::create_dir(&manifests).unwrap();
+    let agent = TestAgent::start(Ipv4Addr::LOCALHOST, 0, Behaviour::Ok);
+    std::fs::write(manifests.join("a.yaml"), manifest("good", agent.port())).unwrap();
+    let database = files.path().join("status.db");
+    let args = [
+        "orchestrator".to_owned(),
+        "start".to_owned(),
+        format!("--manifests={}", manifests.display()),
+        format!("--db-url=sqlite:///{}", database.display()),
+        format!("--port={}", free_port(Ipv4Addr::LOCALHOST)),
+        "--registry-url=none".to_owned(),
+    ];
+    let orchestrator = Proc::start(&args, &[]);
+    eventually(SOON, "it is ready", async || orchestrator.logs().contains("default/good BecameReady")).await;
+    let _locked = lock(&database).await;
+    for number in 0..20 {
+        let name = format!("new{number}");
+        std::fs::write(manifests.join(format!("{name}.yaml")), manifest(&name, agent.port())).unwrap();
+    }
+    eventually(SOON, "the lock is told", async || orchestrator.logs().contains("could not be stored")).await;
+    let probes = agent.requests();
+    eventually(SOON, "what was there is probed", async || agent.requests() >= probes + 2).await;
+    orchestrator.term();
+    // One busy timeout of 5 s, not one for each of the files.
+    assert!(orchestrator.wait_exit(Duration::from_secs(9)).await.success(), "{}", orchestrator.logs());
+}

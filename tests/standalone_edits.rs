@@ -191,6 +191,32 @@ async fn a_directory_that_is_deleted_and_made_anew_withdraws_nothing_meanwhile_a
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_directory_that_is_suddenly_empty_is_believed_at_the_second_reading() {
+    let bed = Bed::new();
+    let names: Vec<String> = (0..8).map(|number| format!("a{number}")).collect();
+    names.iter().for_each(|name| bed.write(&format!("{name}.yaml"), &bed.good(name)));
+    let orchestrator = bed.start();
+    for name in &names {
+        said(&orchestrator, &format!("default/{name} BecameReady")).await;
+    }
+    // As when a volume is not mounted.
+    std::fs::rename(bed.path(""), bed.files.path().join("away")).unwrap();
+    std::fs::create_dir(bed.path("")).unwrap();
+    let doubt = "8 endpoints are not in the manifests any more; they stay until another reading agrees";
+    said(&orchestrator, doubt).await;
+    assert!(bed.readiness().await.contains(doubt), "{}", bed.readiness().await);
+    let probes = bed.agent.requests();
+    eventually(SOON, "all are still probed", async || bed.agent.requests() >= probes + 8).await;
+    assert_eq!(times(&orchestrator, "is not declared any more"), 0);
+    eventually(Duration::from_secs(20), "then they are gone", async || {
+        times(&orchestrator, "is not declared any more") == 8
+    })
+    .await;
+    bed.ready().await;
+    assert_eq!((times(&orchestrator, doubt), bed.readiness().await.contains(doubt)), (1, false));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_mounted_config_map_is_followed_through_its_swap() {
     let bed = Bed::new();
     let version = |name: &str, text: &str| {

@@ -103,3 +103,42 @@ fn aliases_make_no_tree_that_is_deeper_than_a_text_may_be() {
     let found = chain(2000);
     assert!(found.len() == 1 && found[0].contains("deeper than 200 levels"), "{found:?}");
 }
+
+#[test]
+fn an_edit_is_refused_where_the_api_server_refuses_it() {
+    let object = |more: &str| read(format!("{GOOD}{more}").as_bytes()).endpoints.remove(0).object;
+    let refused = |before: &str, now: &str| {
+        let problems = edit_problems(&object(before), &object(now), Position::START);
+        problems.iter().map(ToString::to_string).collect::<Vec<_>>()
+    };
+    assert_eq!(refused("", "  suspend: true\n"), Vec::<String>::new());
+    let (one, other) = ("  agentID: default.x\n", "  agentID: default.y\n");
+    assert_eq!(refused(one, &format!("{one}  suspend: true\n")), Vec::<String>::new());
+    for (before, now) in [(one, other), ("", one), (one, "")] {
+        let found = refused(before, now);
+        assert!(found.len() == 1 && found[0].contains("1:1: spec.agentID: field is immutable"), "{found:?}");
+    }
+}
+
+#[test]
+fn every_rule_about_a_change_stands_where_it_is_found() {
+    fn reached(schema: &Schema) -> usize {
+        let own = schema.rules.iter().filter(|rule| rule.transition).count();
+        own + schema.fields.values().map(reached).sum::<usize>()
+    }
+    let crd = serde_json::to_value(crate::api::schema::crd()).unwrap();
+    let rules = crd.to_string().matches("\"rule\":").count();
+    let about_changes = crd.to_string().split("\"rule\":").filter(|rule| rule.contains("oldSelf")).count();
+    assert!(rules > about_changes && about_changes > 0);
+    assert_eq!(reached(&SCHEMA.as_ref().unwrap().fields["spec"]), about_changes);
+}
+
+#[test]
+fn a_file_is_blank_when_nobody_wrote_anything_into_it() {
+    for text in ["", "\n \n", "---\n---\n\n"] {
+        assert!(read(text.as_bytes()).blank, "{text:?}");
+    }
+    for text in ["# nothing any more\n", GOOD, "kind: List\n"] {
+        assert!(!read(text.as_bytes()).blank, "{text:?}");
+    }
+}

@@ -1,7 +1,6 @@
 //! What a cluster would keep for us: identity and generation of each endpoint, its status, and the
 //! epoch, in one SQLite file.
 
-use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -165,17 +164,11 @@ impl Store {
         Ok(())
     }
 
-    /// Forgets what is not declared any more.
-    pub async fn keep_only(&self, declared: &HashSet<EndpointId>) -> Result<(), StoreError> {
+    /// Every endpoint that it has a row of.
+    pub async fn known(&self) -> Result<Vec<EndpointId>, StoreError> {
         let rows: Vec<(String, String)> =
             sqlx::query_as("SELECT namespace, name FROM endpoints").fetch_all(&self.pool).await?;
-        for (namespace, name) in rows {
-            let id = EndpointId::new(namespace, name);
-            if !declared.contains(&id) {
-                self.forget(&id).await?;
-            }
-        }
-        Ok(())
+        Ok(rows.into_iter().map(|(namespace, name)| EndpointId::new(namespace, name)).collect())
     }
 
     /// Writes everything out and closes the file.
