@@ -212,7 +212,7 @@ impl<'a> Reader<'a> {
         self.kept.values += size.values;
         self.kept.bytes += size.bytes;
         if self.kept.values > MAX_VALUES || self.kept.bytes > MAX_TEXT {
-            return Err(Problem::new(node.at, "", "the document has too many values in its anchors"));
+            return Err(Problem::new(node.at, "", "the document has too much in its anchors"));
         }
         let anchored = Anchored { node: node.clone(), size, depth: node.depth() };
         self.anchors.insert(anchor, anchored);

@@ -106,7 +106,7 @@ pub async fn run(
     let (readings, mut read_again) = mpsc::channel(1);
     let watching = shutdown.run_until_cancelled(watch(directory.clone(), reader, readings));
     // A write may wait: the end does not wait for it.
-    let looking = shutdown.run_until_cancelled(async {
+    let looking = shutdown.run_until_cancelled(Box::pin(async {
         let (mut due, mut unsettled) = (HashSet::new(), true);
         loop {
             if unsettled {
@@ -149,7 +149,7 @@ pub async fn run(
             }
             due.extend(failed);
         }
-    });
+    }));
     let _: (_, _, _, Option<Infallible>) = tokio::join!(mirroring, probing, watching, looking);
     store.close().await;
     Ok(())

@@ -1,7 +1,6 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use futures::future::BoxFuture;
 use sqlx::{Connection as _, SqliteConnection};
 
 use super::super::directory::{Content, Reading};
@@ -9,17 +8,7 @@ use super::*;
 use crate::api::convert::{AgentIds, Naming};
 use crate::domain::defaults::ProbeDefaults;
 use crate::domain::policy::{Profile, TargetPolicy};
-use crate::domain::{Outcome, ProbeSpec, Target};
-use crate::engine::Limits;
-use crate::probe::Probe;
-
-struct Never;
-
-impl Probe for Never {
-    fn probe(&self, _: Target, _: Arc<ProbeSpec>) -> BoxFuture<'static, Outcome> {
-        Box::pin(std::future::pending())
-    }
-}
+use crate::engine::fixtures;
 
 struct Bed {
     files: tempfile::TempDir,
@@ -30,7 +19,7 @@ struct Bed {
 impl Bed {
     async fn new() -> Bed {
         let files = tempfile::tempdir().unwrap();
-        let engine = Engine::new(Arc::new(Never), Limits::default());
+        let engine = fixtures::idle();
         let store = Store::open(&files.path().join("status.db")).await.unwrap();
         let rules = || Rules {
             defaults: ProbeDefaults::default(),
