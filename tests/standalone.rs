@@ -252,3 +252,64 @@ async fn a_database_belongs_to_one_orchestrator_at_a_time() {
     let said = third.stderr();
     assert!(said.contains("standalone") && said.contains("/ui/"), "{said}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_locked_database_holds_up_neither_the_end_nor_what_is_probed() {
+    let files = work_dir();
+    let manifests = files.path().join("manifests");
+    std::fs::create_dir(&manifests).unwrap();
+    let agent = TestAgent::start(Ipv4Addr::LOCALHOST, 0, Behaviour::Ok);
+    std::fs::write(manifests.join("a.yaml"), manifest("good", agent.port())).unwrap();
+    let database = files.path().join("status.db");
+    let args = [
+        "orchestrator".to_owned(),
+        "start".to_owned(),
+        format!("--manifests={}", manifests.display()),
+        format!("--db-url=sqlite:///{}", database.display()),
+        format!("--port={}", free_port(Ipv4Addr::LOCALHOST)),
+        "--registry-url=none".to_owned(),
+    ];
+    let orchestrator = Proc::start(&args, &[]);
+    eventually(SOON, "it is ready", async || orchestrator.logs().contains("default/good BecameReady")).await;
+    let _locked = lock(&database).await;
+    for number in 0..20 {
+        let name = format!("new{number}");
+        std::fs::write(manifests.join(format!("{name}.yaml")), manifest(&name, agent.port())).unwrap();
+    }
+    eventually(SOON, "the lock is told", async || orchestrator.logs().contains("could not be stored")).await;
+    let probes = agent.requests();
+    eventually(SOON, "what was there is probed", async || agent.requests() >= probes + 2).await;
+    orchestrator.term();
+    // One busy timeout of 5 s, not one for each of the files.
+    assert!(orchestrator.wait_exit(Duration::from_secs(9)).await.success(), "{}", orchestrator.logs());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_is_bad_at_the_start_keeps_what_it_declared_when_it_was_good() {
+    let bed = Bed::start();
+    let agent = TestAgent::start(Ipv4Addr::LOCALHOST, 0, Behaviour::Ok);
+    bed.write("good.yaml", &manifest("good", agent.port()));
+    let orchestrator = bed.orchestrator();
+    eventually(SOON, "it is ready", async || {
+        bed.verdict("default.good").await.is_some_and(|v| v.0 == "Ready")
+    })
+    .await;
+    orchestrator.term();
+    assert!(orchestrator.wait_exit(Duration::from_secs(10)).await.success());
+    bed.write("good.yaml", &manifest("good", agent.port()).replace("targets", "target"));
+    let orchestrator = bed.orchestrator();
+    let probes = agent.requests();
+    eventually(SOON, "it is probed as before", async || agent.requests() >= probes + 3).await;
+    assert!(orchestrator.logs().contains("stays as it was declared before"), "{}", orchestrator.logs());
+    agent.stop().await;
+    eventually(SOON, "and its verdict is true", async || {
+        bed.verdict("default.good").await.is_some_and(|v| v.0 == "Failing")
+    })
+    .await;
+    // Mended, and then gone: gone it is.
+    bed.write("good.yaml", &manifest("good", agent.port()));
+    eventually(SOON, "mended", async || orchestrator.logs().contains("no problems any more")).await;
+    std::fs::remove_file(bed.files.path().join("manifests/good.yaml")).unwrap();
+    let what = "what is not declared any more is withdrawn";
+    eventually(SOON, what, async || bed.record("default.good").await.is_none()).await;
+}

@@ -3,6 +3,8 @@
 //! changed (a hint, coalesced); the truth is read with [`Engine::states`].
 
 mod changes;
+#[cfg(test)]
+pub mod fixtures;
 mod pulse;
 mod table;
 

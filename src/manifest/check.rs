@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 
 use super::node::{Kind, Node};
 use super::problem::{Position, Problem};
-use super::schema::{Schema, Type};
+use super::schema::{Schema, Type, below};
 
 /// Of one document; whoever made that many sees the pattern.
 const MAX_PROBLEMS: usize = 100;
@@ -80,8 +80,8 @@ impl Report {
 
     /// Where something below is wrong, a rule that cannot be evaluated says nothing new.
     fn rules(&mut self, schema: &Schema, node: &Node, value: &Value, path: &str, sound: bool) {
-        for rule in &schema.rules {
-            let message = match rule.holds(value) {
+        for rule in schema.rules.iter().filter(|rule| !rule.transition) {
+            let message = match rule.holds(value, None) {
                 Ok(true) => continue,
                 Ok(false) => rule.message.clone(),
                 Err(_) if !sound => continue,
@@ -210,10 +210,6 @@ impl Report {
             _ => {}
         }
     }
-}
-
-fn below(path: &str, name: &str) -> String {
-    if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") }
 }
 
 /// The known name that somebody may have meant.

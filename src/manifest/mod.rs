@@ -11,6 +11,7 @@ mod metadata;
 mod node;
 mod problem;
 mod quirks;
+mod reader;
 mod rules;
 mod scalar;
 mod schema;
@@ -47,6 +48,8 @@ pub struct Manifest {
     pub endpoints: Vec<Declaration>,
     /// Objects of other kinds: the same file may serve `kubectl apply`.
     pub others: usize,
+    /// There is nothing in it, not even a comment.
+    pub blank: bool,
     /// What the API server would refuse.
     pub problems: Vec<Problem>,
     /// What it accepts and what is probably not meant.
@@ -67,9 +70,10 @@ pub fn read(bytes: &[u8]) -> Manifest {
         let what = "some bytes are not UTF-8; they are read as U+FFFD";
         manifest.warnings.push(Problem::new(Position::START, "", what));
     }
+    manifest.blank = text.lines().all(|line| matches!(line.trim(), "" | "---"));
     for document in split(&text, &mut manifest.problems) {
         let mut report = Report::default();
-        match node::parse(&document, &mut report.warnings) {
+        match reader::parse(&document, &mut report.warnings) {
             Ok(root) => object(&root, &mut report, &mut manifest, None),
             Err(problem) => report.problem(problem),
         }
@@ -88,6 +92,15 @@ pub fn read(bytes: &[u8]) -> Manifest {
         }
     }
     manifest
+}
+
+/// What the API server would refuse of an edit that makes one object of another: fields that cannot change.
+pub fn edit_problems(before: &AgentEndpoint, now: &AgentEndpoint, at: Position) -> Vec<Problem> {
+    let spec = |object: &AgentEndpoint| serde_json::to_value(&object.spec).unwrap_or_default();
+    let (before, now) = (spec(before), spec(now));
+    let schema = SCHEMA.as_ref().ok().and_then(|schema| schema.fields.get("spec"));
+    let broken = schema.map(|schema| schema.broken_by_change(&before, &now, "spec"));
+    broken.into_iter().flatten().map(|(field, message)| Problem::new(at, field, message)).collect()
 }
 
 /// One object, or a list of them. `listed`: the kind that items of a list have when they do not say it.

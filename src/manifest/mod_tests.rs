@@ -64,3 +64,79 @@ fn aliases_are_written_out_within_bounds() {
     let own = GOOD.replace("metadata: {name: a}", "metadata: &m {name: a, annotations: *m}");
     assert!(problems(&own)[0].contains("inside of what it stands for"));
 }
+
+/// Lists inside of each other, each with an anchor of its own that is called by its level.
+fn nested(levels: usize, inner: &str) -> String {
+    let open: Vec<String> = (0..levels).map(|level| format!("&n{level} [")).collect();
+    format!("x: {}{inner}{}\n", open.concat(), "]".repeat(levels))
+}
+
+#[test]
+fn anchors_inside_of_anchors_are_kept_within_bounds() {
+    let wide = nested(90, &"1,".repeat(200_000));
+    let found = problems(&wide);
+    assert!(found.len() == 1 && found[0].contains("too much in its anchors"), "{found:?}");
+    let long = nested(90, &"a".repeat(1_000_000));
+    let found = problems(&long);
+    assert!(found.len() == 1 && found[0].contains("too much in its anchors"), "{found:?}");
+    assert!(problems(&nested(90, "1").replace("x:", "kind: List\napiVersion: v1\nitems: []\nx:")).is_empty());
+}
+
+#[test]
+fn aliases_of_a_long_text_are_written_out_within_bounds() {
+    let text = format!("a: &a {}\nb: [{}]\n", "a".repeat(1_000_000), "*a,".repeat(500));
+    let found = problems(&text);
+    assert!(found.len() == 1 && found[0].contains("more than 16 MiB of text"), "{found:?}");
+}
+
+#[test]
+fn aliases_make_no_tree_that_is_deeper_than_a_text_may_be() {
+    let chain = |links: usize| {
+        let (open, close) = ("[".repeat(50), "]".repeat(50));
+        let link = |link: usize| format!("x{link}: &x{link} {open}*x{}{close}\n", link - 1);
+        let lines: Vec<String> = (1..=links).map(link).collect();
+        problems(&format!("apiVersion: v1\nkind: ConfigMap\nx0: &x0 [1]\n{}", lines.concat()))
+    };
+    assert_eq!(chain(3), Vec::<String>::new());
+    let found = chain(2000);
+    assert!(found.len() == 1 && found[0].contains("deeper than 200 levels"), "{found:?}");
+}
+
+#[test]
+fn an_edit_is_refused_where_the_api_server_refuses_it() {
+    let object = |more: &str| read(format!("{GOOD}{more}").as_bytes()).endpoints.remove(0).object;
+    let refused = |before: &str, now: &str| {
+        let problems = edit_problems(&object(before), &object(now), Position::START);
+        problems.iter().map(ToString::to_string).collect::<Vec<_>>()
+    };
+    assert_eq!(refused("", "  suspend: true\n"), Vec::<String>::new());
+    let (one, other) = ("  agentID: default.x\n", "  agentID: default.y\n");
+    assert_eq!(refused(one, &format!("{one}  suspend: true\n")), Vec::<String>::new());
+    for (before, now) in [(one, other), ("", one), (one, "")] {
+        let found = refused(before, now);
+        assert!(found.len() == 1 && found[0].contains("1:1: spec.agentID: field is immutable"), "{found:?}");
+    }
+}
+
+#[test]
+fn every_rule_about_a_change_stands_where_it_is_found() {
+    fn reached(schema: &Schema) -> usize {
+        let own = schema.rules.iter().filter(|rule| rule.transition).count();
+        own + schema.fields.values().map(reached).sum::<usize>()
+    }
+    let crd = serde_json::to_value(crate::api::schema::crd()).unwrap();
+    let rules = crd.to_string().matches("\"rule\":").count();
+    let about_changes = crd.to_string().split("\"rule\":").filter(|rule| rule.contains("oldSelf")).count();
+    assert!(rules > about_changes && about_changes > 0);
+    assert_eq!(reached(&SCHEMA.as_ref().unwrap().fields["spec"]), about_changes);
+}
+
+#[test]
+fn a_file_is_blank_when_nobody_wrote_anything_into_it() {
+    for text in ["", "\n \n", "---\n---\n\n"] {
+        assert!(read(text.as_bytes()).blank, "{text:?}");
+    }
+    for text in ["# nothing any more\n", GOOD, "kind: List\n"] {
+        assert!(!read(text.as_bytes()).blank, "{text:?}");
+    }
+}

@@ -28,35 +28,38 @@ pub struct Rule {
     pub message: String,
     /// The field, below the one that the rule stands at, that the message is about.
     pub field: Option<String>,
+    /// It is about a change: there must be an earlier value.
+    pub transition: bool,
 }
 
 impl Rule {
-    /// `None` for a rule about a change: a manifest has no earlier self.
+    /// Makes a rule ready.
     ///
     /// # Errors
     /// When it is no CEL.
-    pub fn compile(rule: &Json) -> Result<Option<Rule>, String> {
+    pub fn compile(rule: &Json) -> Result<Rule, String> {
         let source = rule["rule"].as_str().unwrap_or_default();
-        if source.contains("oldSelf") {
-            return Ok(None);
-        }
         let text = |key: &str| rule[key].as_str().map(str::to_owned);
-        Ok(Some(Rule {
+        Ok(Rule {
             program: LANGUAGE.compile(source).map_err(|error| format!("{source}: {error}"))?,
             message: text("message").unwrap_or_else(|| format!("failed rule: {source}")),
             field: text("fieldPath").map(|path| path.trim_start_matches('.').to_owned()),
-        }))
+            transition: source.contains("oldSelf"),
+        })
     }
 
-    /// Whether the rule holds.
+    /// Whether the rule holds of a value, and of what it was before.
     ///
     /// # Errors
     /// When it cannot be evaluated, which for the API server is a refusal too.
-    pub fn holds(&self, value: &Json) -> Result<bool, String> {
+    pub fn holds(&self, value: &Json, before: Option<&Json>) -> Result<bool, String> {
         thread_local!(static BASE: Context<'static, 'static> = context());
         BASE.with(|base| {
             let mut context = base.new_inner_scope();
             context.add_variable_from_value("self", convert(value));
+            if let Some(before) = before {
+                context.add_variable_from_value("oldSelf", convert(before));
+            }
             match self.program.execute(&context) {
                 Ok(Value::Bool(holds)) => Ok(holds),
                 Ok(other) => Err(format!("the rule came to {other:?}")),

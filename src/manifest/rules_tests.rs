@@ -3,7 +3,7 @@ use serde_json::json;
 use super::*;
 
 fn holds(rule: &str, value: &Json) -> Result<bool, String> {
-    Rule::compile(&json!({"rule": rule}))?.ok_or("a rule about a change")?.holds(value)
+    Rule::compile(&json!({"rule": rule}))?.holds(value, None)
 }
 
 #[test]
@@ -41,5 +41,12 @@ fn presence_lists_and_maps_are_read_and_a_wrong_type_is_an_error() {
     assert_eq!(holds("[has(self.a), has(self.c)].filter(set, set).size() <= 1", &value), Ok(true));
     assert_eq!(holds("self.none.all(key, key.size() <= 1)", &value), Ok(true));
     assert!(holds("self.a <= 1", &value).is_err());
-    assert!(Rule::compile(&json!({"rule": "self == oldSelf"})).is_ok_and(|rule| rule.is_none()));
+}
+
+#[test]
+fn a_rule_about_a_change_knows_the_value_before() {
+    let rule = Rule::compile(&json!({"rule": "!has(self.a) || self.a >= oldSelf.a"})).unwrap();
+    assert!(rule.transition);
+    assert_eq!(rule.holds(&json!({"a": 2}), Some(&json!({"a": 1}))), Ok(true));
+    assert_eq!(rule.holds(&json!({"a": 1}), Some(&json!({"a": 2}))), Ok(false));
 }

@@ -110,7 +110,7 @@ impl Schema {
         }
         let mut rules = Vec::new();
         for rule in schema["x-kubernetes-validations"].as_array().into_iter().flatten() {
-            rules.extend(Rule::compile(rule)?);
+            rules.push(Rule::compile(rule)?);
         }
         let pattern = schema["pattern"].as_str().map(Regex::new).transpose();
         Ok(Schema {
@@ -134,6 +134,27 @@ impl Schema {
         })
     }
 
+    /// The rules about a change that do not hold between two values, each with the path of its field. Only fields are
+    /// followed: which item of a list was which before is not known.
+    pub fn broken_by_change(&self, before: &Value, now: &Value, path: &str) -> Vec<(String, String)> {
+        let mut broken = Vec::new();
+        for rule in self.rules.iter().filter(|rule| rule.transition) {
+            let message = match rule.holds(now, Some(before)) {
+                Ok(true) => continue,
+                Ok(false) => rule.message.clone(),
+                Err(error) => format!("{} ({error})", rule.message),
+            };
+            let parts = rule.field.iter().flat_map(|field| field.split('.'));
+            broken.push((parts.fold(path.to_owned(), |path, part| below(&path, part)), message));
+        }
+        for (name, field) in &self.fields {
+            if let (Some(before), Some(now)) = (before.get(name), now.get(name)) {
+                broken.extend(field.broken_by_change(before, now, &below(path, name)));
+            }
+        }
+        broken
+    }
+
     /// The value with every default that the API server would put into it.
     pub fn fill(&self, value: &mut Value) {
         match value {
@@ -155,6 +176,11 @@ impl Schema {
             _ => {}
         }
     }
+}
+
+/// The path of a field of something.
+pub fn below(path: &str, name: &str) -> String {
+    if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") }
 }
 
 fn kind(schema: &Value) -> Result<Type, String> {

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use super::directory::{Content, Reading};
 use crate::api::v1alpha1::AgentEndpoint;
 use crate::domain::EndpointId;
-use crate::manifest::{Declaration, Manifest, Position};
+use crate::manifest::{Declaration, Manifest, Position, edit_problems};
 
 /// Endpoints of one process.
 const MAX_ENDPOINTS: usize = 20_000;
@@ -157,17 +157,32 @@ impl File {
                 Vec::new()
             }
             Content::New(manifest) => {
-                let Manifest { endpoints, problems, warnings, .. } = *manifest;
+                let Manifest { endpoints, problems, warnings, blank, .. } = *manifest;
+                if blank && !self.endpoints.is_empty() {
+                    // `helm template > file` empties it before it fills it.
+                    let what = ": it is empty; delete the file to withdraw what it declared";
+                    self.problems = vec![what.to_owned()];
+                    return Vec::new();
+                }
                 self.problems = problems.iter().map(|problem| format!(":{problem}")).collect();
                 let mut new = BTreeMap::new();
                 for Declaration { id, object, at } in endpoints {
+                    let refused = self.endpoints.get(&id).map(|(_, old)| edit_problems(old, &object, at));
+                    let refused = refused.unwrap_or_default();
                     match new.entry(id) {
-                        Entry::Vacant(vacant) => {
-                            vacant.insert((at, object));
-                        }
                         Entry::Occupied(first) => {
                             let what = format!("{} is declared twice; the first one counts", first.key());
                             self.problems.push(name_problem(at, &what));
+                        }
+                        Entry::Vacant(vacant) if refused.is_empty() => {
+                            vacant.insert((at, object));
+                        }
+                        Entry::Vacant(vacant) => {
+                            self.problems.extend(refused.iter().map(|problem| format!(":{problem}")));
+                            if let Some((_, old)) = self.endpoints.get(vacant.key()) {
+                                let old = old.clone();
+                                vacant.insert((at, old));
+                            }
                         }
                     }
                 }

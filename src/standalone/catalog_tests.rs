@@ -1,3 +1,5 @@
+use tokio::time::Instant;
+
 use super::*;
 
 fn one(name: &str, host: &str) -> String {
@@ -12,12 +14,14 @@ fn reading(files: &[(&str, Content)]) -> Reading {
         Content::Unreadable(why) => Content::Unreadable(why.clone()),
         Content::New(_) => unreachable!("use text()"),
     };
-    Reading { files: files.iter().map(|(name, c)| (PathBuf::from(name), copy(c))).collect(), too_many: false }
+    let files = files.iter().map(|(name, c)| (PathBuf::from(name), copy(c))).collect();
+    Reading { at: Instant::now(), files, too_many: false }
 }
 
 fn texts(files: &[(&str, &str)]) -> Reading {
     let new = |text: &str| Content::New(Box::new(crate::manifest::read(text.as_bytes())));
     Reading {
+        at: Instant::now(),
         files: files.iter().map(|(name, text)| (PathBuf::from(name), new(text))).collect(),
         too_many: false,
     }
@@ -75,7 +79,7 @@ fn of_two_that_declare_the_same_name_the_first_stays_until_it_lets_go() {
         news.worse,
         ["a.yaml:1:1: metadata.name: default/a is declared in b.yaml too; that one counts"]
     );
-    let news = update(&mut catalog, texts(&[("a.yaml", &one("a", "a")), ("b.yaml", "")]));
+    let news = update(&mut catalog, texts(&[("a.yaml", &one("a", "a")), ("b.yaml", "# moved\n")]));
     assert_eq!((names(&catalog), news.mended), (vec!["a@a".to_owned()], vec![PathBuf::from("a.yaml")]));
     let news = update(&mut catalog, texts(&[("a.yaml", &(one("a", "a") + &one("a", "c")))]));
     assert_eq!(names(&catalog), ["a@a"]);
@@ -88,4 +92,40 @@ fn a_file_with_many_problems_is_told_in_few_lines() {
     let news = update(&mut Catalog::default(), texts(&[("a.yaml", &bad)]));
     assert_eq!(news.worse.len(), MAX_LINES + 1);
     assert_eq!(news.worse[MAX_LINES], "a.yaml: and 30 more");
+}
+
+#[test]
+fn a_file_that_was_emptied_keeps_what_it_declared_and_one_with_a_comment_does_not() {
+    let mut catalog = Catalog::default();
+    update(&mut catalog, texts(&[("a.yaml", &(one("a", "x") + &one("b", "x")))]));
+    for empty in ["", "---\n"] {
+        update(&mut catalog, texts(&[("a.yaml", empty)]));
+        assert_eq!(names(&catalog), ["a@x", "b@x"]);
+        let what = "a.yaml: it is empty; delete the file to withdraw what it declared";
+        assert_eq!(catalog.incomplete().as_deref(), Some(what));
+    }
+    update(&mut catalog, reading(&[("a.yaml", Content::Same)]));
+    assert!(catalog.incomplete().is_some(), "it still is");
+    update(&mut catalog, texts(&[("a.yaml", &one("a", "x"))]));
+    assert_eq!((names(&catalog), catalog.incomplete()), (vec!["a@x".to_owned()], None));
+    update(&mut catalog, texts(&[("a.yaml", "# none any more\n"), ("b.yaml", "")]));
+    assert_eq!((names(&catalog), catalog.incomplete()), (Vec::new(), None));
+}
+
+#[test]
+fn an_edit_of_what_cannot_change_is_refused_and_the_last_good_stays() {
+    let with_id = |host: &str, id: &str| {
+        one("a", host).replace("spec: {targets", &format!("spec: {{agentID: default.{id}, targets"))
+    };
+    let mut catalog = Catalog::default();
+    update(&mut catalog, texts(&[("a.yaml", &with_id("x", "one"))]));
+    let news = update(&mut catalog, texts(&[("a.yaml", &(with_id("w", "other") + &one("b", "w")))]));
+    assert_eq!(names(&catalog), ["a@x", "b@w"]);
+    assert!(
+        news.worse.len() == 1 && news.worse[0].starts_with("a.yaml:1:1: spec.agentID: field is immutable"),
+        "{news:?}"
+    );
+    update(&mut catalog, texts(&[("a.yaml", &one("b", "w"))]));
+    let news = update(&mut catalog, texts(&[("a.yaml", &with_id("w", "other"))]));
+    assert_eq!((names(&catalog), news.worse), (vec!["a@w".to_owned()], Vec::new()), "it was deleted before");
 }

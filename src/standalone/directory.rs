@@ -8,9 +8,10 @@ use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use notify::event::{AccessKind, AccessMode};
+use notify::event::{AccessKind, AccessMode, ModifyKind};
 use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher as _};
 use tokio::sync::Notify;
 use tokio::time::Instant;
@@ -38,6 +39,8 @@ pub enum Content {
 /// What a reading found.
 #[derive(Debug)]
 pub struct Reading {
+    /// When it began.
+    pub at: Instant,
     /// Every file, in order; what is not here is gone.
     pub files: Vec<(PathBuf, Content)>,
     /// There are more files than are read.
@@ -56,6 +59,7 @@ impl Reader {
     /// # Errors
     /// When the directory itself cannot be read: that is no word on any file.
     pub fn read(&mut self, directory: &Path) -> std::io::Result<Reading> {
+        let at = Instant::now();
         let (paths, too_many) = files::list(directory)?;
         let mut seen = HashMap::new();
         let mut found = Vec::new();
@@ -83,7 +87,7 @@ impl Reader {
             found.push((path, content));
         }
         self.seen = seen;
-        Ok(Reading { files: found, too_many })
+        Ok(Reading { at, files: found, too_many })
     }
 }
 
@@ -94,6 +98,8 @@ pub struct Watch {
     watcher: Option<RecommendedWatcher>,
     /// Device and inode of the directory that is watched: a directory made anew is another one.
     watched: Option<(u64, u64)>,
+    /// It was made, moved or removed: the one that is there now may have the number of the one before.
+    replaced: Arc<AtomicBool>,
     /// That it cannot be watched is said once; it is tried again at each reading.
     told: bool,
 }
@@ -103,10 +109,18 @@ impl Watch {
     pub fn new(directory: &Path) -> Watch {
         let directory = std::path::absolute(directory).unwrap_or_else(|_| directory.to_owned());
         let hints = Arc::new(Notify::new());
-        let (hint, inside) = (hints.clone(), directory.clone());
+        let replaced = Arc::new(AtomicBool::new(false));
+        let (hint, inside, anew) = (hints.clone(), directory.clone(), replaced.clone());
         let made = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
             // Without this filter our own reading would be a reason to read again.
             let relevant = event.is_ok_and(|event| {
+                let itself = matches!(
+                    event.kind,
+                    EventKind::Create(_) | EventKind::Remove(_) | EventKind::Modify(ModifyKind::Name(_))
+                );
+                if itself && event.paths.contains(&inside) {
+                    anew.store(true, Ordering::Release);
+                }
                 let changes = match event.kind {
                     EventKind::Access(kind) => kind == AccessKind::Close(AccessMode::Write),
                     _ => true,
@@ -128,13 +142,16 @@ impl Watch {
             // Not being allowed to makes a replaced directory be noticed later, nothing else.
             let _ = watcher.watch(above, RecursiveMode::NonRecursive);
         }
-        let mut watch = Watch { directory, hints, watcher, watched: None, told: false };
+        let mut watch = Watch { directory, hints, watcher, watched: None, replaced, told: false };
         watch.follow();
         watch
     }
 
     /// Watches the directory that is there now.
     fn follow(&mut self) {
+        if self.replaced.swap(false, Ordering::AcqRel) {
+            self.watched = None;
+        }
         let identity = std::fs::metadata(&self.directory).ok().map(|found| (found.dev(), found.ino()));
         let Some(watcher) = self.watcher.as_mut().filter(|_| identity != self.watched) else { return };
         let _ = watcher.unwatch(&self.directory);
@@ -160,3 +177,7 @@ impl Watch {
         self.follow();
     }
 }
+
+#[cfg(test)]
+#[path = "directory_tests.rs"]
+mod tests;

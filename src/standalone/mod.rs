@@ -3,10 +3,12 @@
 
 mod catalog;
 mod directory;
+mod doubt;
 mod objects;
 pub mod store;
 
 use std::collections::HashSet;
+use std::convert::Infallible;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -72,6 +74,7 @@ pub async fn run(
     let directory = settings.manifests.clone();
     let (reader, reading) = read(Reader::default(), directory.clone()).await;
     let reading = reading.map_err(|source| Error::Directory { path: directory.clone(), source })?;
+    let mut read_at = reading.at;
     let Some((store, source)) = open(&settings.database, &health, &shutdown).await? else { return Ok(()) };
     let mut catalog = Catalog::default();
     tell(&catalog.update(&directory, Ok(reading)));
@@ -89,9 +92,6 @@ pub async fn run(
         store.clone(),
         view.clone(),
     );
-    let mut due = objects.first(&catalog).await?;
-    view.complete();
-    health.set("started", Check::Ok);
 
     let changes = engine.changes();
     let hints = changes.clone();
@@ -105,45 +105,55 @@ pub async fn run(
     let probing = engine.run(shutdown.clone());
     let (readings, mut read_again) = mpsc::channel(1);
     let watching = shutdown.run_until_cancelled(watch(directory.clone(), reader, readings));
-    let looking = async {
-        let mut unsettled = false;
+    // A write may wait: the end does not wait for it.
+    let looking = shutdown.run_until_cancelled(Box::pin(async {
+        let (mut due, mut unsettled) = (HashSet::new(), true);
         loop {
+            due.extend(objects.remember(&catalog).await);
+            if unsettled {
+                let (changed, settled) = objects.settle(&catalog, read_at).await;
+                due.extend(changed);
+                unsettled = !settled;
+            }
             let incomplete = catalog.incomplete();
-            health.set("manifests", incomplete.clone().map_or(Check::Ok, Check::NotReady));
+            let complete = incomplete.is_none();
             let mut failed = HashSet::new();
-            for id in due {
+            for id in std::mem::take(&mut due) {
                 // What one write waits for in vain, the others would too.
-                if !failed.is_empty() || !objects.look(&id).await {
+                let may_write = !unsettled && failed.is_empty();
+                if !objects.look(&id, may_write).await {
                     failed.insert(id);
                 }
             }
-            health.set("database", objects.trouble().map_or(Check::Ok, Check::Trouble));
-            if incomplete.is_none() && !unsettled {
-                objects.open().await;
+            if !unsettled && failed.is_empty() {
+                health.set("started", Check::Ok);
+                view.complete();
+                objects.all_written();
+                if complete {
+                    objects.open(read_at).await;
+                }
             }
-            let retry = unsettled || !failed.is_empty();
-            due = tokio::select! {
-                () = shutdown.cancelled() => break,
-                () = tokio::time::sleep(RETRY), if retry => HashSet::new(),
-                ids = changes.take() => ids,
+            let doubt = objects.doubt().map_or(Check::Ok, Check::Trouble);
+            // The rest works: no reason to take the process out.
+            health.set("manifests", incomplete.map_or(doubt, Check::Trouble));
+            health.set("database", objects.trouble().map_or(Check::Ok, Check::Trouble));
+            let retry = objects.trouble().is_some();
+            tokio::select! {
+                () = tokio::time::sleep(RETRY), if retry => {}
+                ids = changes.take() => due = ids,
                 Some(reading) = read_again.recv() => {
-                    if reading.is_ok() {
+                    if let Ok(reading) = &reading {
+                        read_at = reading.at;
                         view.heard();
                     }
                     tell(&catalog.update(&directory, reading));
                     unsettled = true;
-                    HashSet::new()
                 }
-            };
-            if unsettled {
-                let (changed, settled) = objects.settle(&catalog).await;
-                due.extend(changed);
-                unsettled = !settled;
             }
             due.extend(failed);
         }
-    };
-    tokio::join!(mirroring, probing, watching, looking);
+    }));
+    let _: (_, _, _, Option<Infallible>) = tokio::join!(mirroring, probing, watching, looking);
     store.close().await;
     Ok(())
 }
@@ -161,7 +171,8 @@ async fn open(
             let source = store.begin().await?;
             Ok::<_, StoreError>((store, source))
         };
-        match opened.await {
+        let Some(opened) = shutdown.run_until_cancelled(opened).await else { return Ok(None) };
+        match opened {
             Ok(opened) => {
                 health.set("database", Check::Ok);
                 return Ok(Some(opened));

@@ -1,15 +1,17 @@
 //! The objects that are declared, with what is known of each: what a cluster's API server would hold.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::core::DeserializeGuard;
+use tokio::time::Instant;
 
 use super::catalog::Catalog;
-use super::store::{Store, StoreError};
+use super::doubt::Doubt;
+use super::store::{Row, Store, StoreError};
 use crate::api::convert::{Facts, Rules, ServiceFacts, endpoint, to_object};
-use crate::api::v1alpha1::AgentEndpoint;
+use crate::api::v1alpha1::{AgentEndpoint, AgentEndpointSpec};
 use crate::domain::{Endpoint, EndpointId, Status, plan};
 use crate::engine::Engine;
 use crate::mirror::Mirror;
@@ -29,14 +31,21 @@ struct Declared {
 pub struct Objects {
     declared: BTreeMap<EndpointId, Declared>,
     opened: bool,
+    remembered: bool,
+    /// Of those, the ones that no reading has declared yet: they stay until there is one without a problem.
+    kept: BTreeSet<EndpointId>,
     rules: Box<dyn Fn() -> Rules + Send + Sync>,
     class: String,
     engine: Engine,
     mirror: Mirror,
     store: Store,
     view: View,
-    /// Why the last write failed, when it did.
+    /// Why something that was to be written is not.
     trouble: Option<String>,
+    /// Declared here and not in the files.
+    missing: Doubt,
+    /// Known to the database and not declared at the start.
+    forgotten: Doubt,
 }
 
 impl Objects {
@@ -49,67 +58,101 @@ impl Objects {
         store: Store,
         view: View,
     ) -> Objects {
-        let (declared, trouble) = (BTreeMap::new(), None);
-        Objects { declared, opened: false, rules, class, engine, mirror, store, view, trouble }
+        Objects {
+            declared: BTreeMap::new(),
+            opened: false,
+            remembered: false,
+            kept: BTreeSet::new(),
+            rules,
+            class,
+            engine,
+            mirror,
+            store,
+            view,
+            trouble: None,
+            missing: Doubt::default(),
+            forgotten: Doubt::default(),
+        }
     }
 
-    /// Why the last write failed, when it did.
+    /// Why something that was to be written is not.
     pub fn trouble(&self) -> Option<String> {
         self.trouble.clone()
     }
 
-    /// Everything that the first reading declares; all of it wants a look.
-    ///
-    /// # Errors
-    /// When the database cannot be used.
-    pub async fn first(&mut self, catalog: &Catalog) -> Result<HashSet<EndpointId>, StoreError> {
-        let ours: Vec<_> = self.ours(catalog).map(|(id, object)| (id.clone(), object.clone())).collect();
-        for (id, object) in ours {
-            self.declare(id, object).await?;
+    /// Nothing waits to be written any more.
+    pub fn all_written(&mut self) {
+        if self.trouble.take().is_some() {
+            tracing::info!("the database can be written again");
         }
-        Ok(self.declared.keys().cloned().collect())
     }
 
-    /// Makes what is declared here what the catalog declares. Answers what changed, and whether all of it could be
-    /// written.
-    pub async fn settle(&mut self, catalog: &Catalog) -> (HashSet<EndpointId>, bool) {
-        let mut settled = true;
+    /// What is missing and stays until another reading agrees, in one line.
+    pub fn doubt(&self) -> Option<String> {
+        let count = self.missing.len() + self.forgotten.len();
+        (count > 0).then(|| {
+            format!(
+                "{count} endpoints are not in the manifests any more; they stay until another reading agrees"
+            )
+        })
+    }
+
+    fn failed(&mut self, id: Option<&EndpointId>, what: &str, error: &StoreError) {
+        let trouble = format!("{error}; verdicts are kept and written when it is back");
+        if self.trouble.replace(trouble).is_none() {
+            let endpoint = id.map(tracing::field::display);
+            tracing::error!(endpoint, %error, "{what}; trying again");
+        }
+    }
+
+    /// Makes what is declared here what the catalog declares, after a reading at `read_at`. Answers what changed, and
+    /// whether all of it could be written: what one write waits for in vain, the others would too.
+    pub async fn settle(&mut self, catalog: &Catalog, read_at: Instant) -> (HashSet<EndpointId>, bool) {
         let mut changed = HashSet::new();
+        if catalog.incomplete().is_none() {
+            self.kept.clear();
+        }
         let wanted: BTreeMap<_, _> = self.ours(catalog).collect();
-        let gone: Vec<EndpointId> =
-            self.declared.keys().filter(|id| !wanted.contains_key(id)).cloned().collect();
+        let missing: BTreeSet<EndpointId> = self
+            .declared
+            .keys()
+            .filter(|id| !wanted.contains_key(id) && !self.kept.contains(id))
+            .cloned()
+            .collect();
         let new: Vec<(EndpointId, AgentEndpoint)> = wanted
             .into_iter()
             .filter(|(id, object)| self.declared.get(id).is_none_or(|known| known.manifest != **object))
             .map(|(id, object)| (id.clone(), object.clone()))
             .collect();
+        let (held, doubts) = (self.declared.len(), self.doubt().is_some());
+        let gone = self.missing.believe(held, &missing, read_at, catalog.incomplete().is_none());
+        self.tell_doubt(doubts);
         for (id, object) in new {
-            match self.declare(id.clone(), object).await {
-                Ok(()) => {
-                    changed.insert(id);
-                }
-                Err(error) => {
-                    tracing::error!(endpoint = %id, %error, "the object could not be stored; trying again");
-                    settled = false;
-                }
+            if let Err(error) = self.declare(id.clone(), object).await {
+                self.failed(Some(&id), "the object could not be stored", &error);
+                return (changed, false);
             }
+            changed.insert(id);
         }
         for id in gone {
-            match self.store.forget(&id).await {
-                Ok(()) => {
-                    self.declared.remove(&id);
-                    self.engine.remove(&id);
-                    self.view.remove(&id);
-                    changed.extend(self.mirror.remove(&id));
-                    tracing::info!("{id} is not declared any more");
-                }
-                Err(error) => {
-                    tracing::error!(endpoint = %id, %error, "the object could not be removed; trying again");
-                    settled = false;
-                }
+            if let Err(error) = self.store.forget(&id).await {
+                self.failed(Some(&id), "the object could not be removed", &error);
+                return (changed, false);
             }
+            self.missing.settled(&id);
+            self.declared.remove(&id);
+            self.engine.remove(&id);
+            self.view.remove(&id);
+            changed.extend(self.mirror.remove(&id));
+            tracing::info!("{id} is not declared any more");
         }
-        (changed, settled)
+        (changed, true)
+    }
+
+    fn tell_doubt(&self, before: bool) {
+        if let Some(doubt) = self.doubt().filter(|_| !before) {
+            tracing::warn!("{doubt}");
+        }
     }
 
     fn ours<'a>(
@@ -119,9 +162,47 @@ impl Objects {
         catalog.endpoints().filter(|(_, object)| object.spec.class_name == self.class)
     }
 
+    /// A file that is bad at the start declared something when it was last good: that stays in force. Once;
+    /// answers what it is.
+    pub async fn remember(&mut self, catalog: &Catalog) -> Vec<EndpointId> {
+        if self.remembered || catalog.incomplete().is_none() {
+            self.remembered = true;
+            return Vec::new();
+        }
+        let rows = match self.store.remembered().await {
+            Ok(rows) => rows,
+            Err(error) => {
+                self.failed(None, "what was declared before could not be read", &error);
+                return Vec::new();
+            }
+        };
+        self.remembered = true;
+        let wanted: HashSet<EndpointId> = catalog.endpoints().map(|(id, _)| id.clone()).collect();
+        let mut known = Vec::new();
+        for (id, spec, row) in rows {
+            // What another release wrote may not be readable.
+            let Ok(spec) = serde_json::from_str::<AgentEndpointSpec>(&spec) else { continue };
+            if wanted.contains(&id) || spec.class_name != self.class {
+                continue;
+            }
+            let mut manifest = AgentEndpoint::new(&id.name, spec);
+            manifest.metadata.namespace = Some(id.namespace.clone());
+            tracing::warn!("{id} stays as it was declared before: not every manifest can be used");
+            self.know(id.clone(), manifest, row);
+            self.kept.insert(id.clone());
+            known.push(id);
+        }
+        known
+    }
+
     async fn declare(&mut self, id: EndpointId, manifest: AgentEndpoint) -> Result<(), StoreError> {
         let spec = serde_json::to_string(&manifest.spec).map_err(|e| sqlx::Error::Encode(Box::new(e)))?;
         let row = self.store.declare(&id, &spec, now()).await?;
+        self.know(id, manifest, row);
+        Ok(())
+    }
+
+    fn know(&mut self, id: EndpointId, manifest: AgentEndpoint, row: Row) {
         let mut object = manifest.clone();
         object.metadata.uid = Some(row.uid);
         object.metadata.generation = Some(row.generation);
@@ -129,26 +210,41 @@ impl Objects {
         let known = Declared { manifest, object, status: row.status };
         show(&self.view, &known);
         self.declared.insert(id, known);
-        Ok(())
     }
 
     /// Everything that is declared is known and has been looked at: the registry and the database may forget the rest.
-    pub async fn open(&mut self) {
+    pub async fn open(&mut self, read_at: Instant) {
         if self.opened {
             return;
         }
-        let names = self.declared.keys().cloned().collect();
-        match self.store.keep_only(&names).await {
-            Ok(()) => {
+        match self.tidy(read_at).await {
+            Ok(true) => {
                 self.mirror.open();
                 self.opened = true;
             }
-            Err(error) => tracing::error!(%error, "the database could not be tidied; trying again"),
+            Ok(false) => {}
+            Err(error) => self.failed(None, "the database could not be tidied", &error),
         }
     }
 
-    /// One look at one endpoint: the same steps as in a cluster. False: the status could not be written.
-    pub async fn look(&mut self, id: &EndpointId) -> bool {
+    /// Forgets what the files do not declare. False: not yet all of it.
+    async fn tidy(&mut self, read_at: Instant) -> Result<bool, StoreError> {
+        let known = self.store.known().await?;
+        let missing: BTreeSet<EndpointId> =
+            known.iter().filter(|id| !self.declared.contains_key(id)).cloned().collect();
+        let doubts = self.doubt().is_some();
+        let gone = self.forgotten.believe(known.len(), &missing, read_at, true);
+        self.tell_doubt(doubts);
+        for id in &gone {
+            self.store.forget(id).await?;
+            self.forgotten.settled(id);
+        }
+        Ok(gone.len() == missing.len())
+    }
+
+    /// One look at one endpoint: the same steps as in a cluster. False: a status waits to be written; it could not be, or
+    /// may not be in this turn.
+    pub async fn look(&mut self, id: &EndpointId, may_write: bool) -> bool {
         let Some(known) = self.declared.get_mut(id) else { return true };
         let facts = Facts { service: ServiceFacts::NoCluster, allowed_agent_ids: Vec::new() };
         let endpoint: Endpoint = endpoint(&known.object, &(self.rules)(), &facts);
@@ -162,6 +258,9 @@ impl Objects {
         if !plan.write {
             return true;
         }
+        if !may_write {
+            return false;
+        }
         match self.store.write(id, &plan.status).await {
             Ok(()) => {
                 for notice in &plan.notices {
@@ -173,12 +272,10 @@ impl Objects {
                 }
                 known.status = Some(plan.status);
                 show(&self.view, known);
-                self.trouble = None;
                 true
             }
             Err(error) => {
-                self.trouble = Some(format!("{error}; verdicts are kept and written when it is back"));
-                tracing::error!(endpoint = %id, error = %error, "the status could not be written; trying again");
+                self.failed(Some(id), "the status could not be written", &error);
                 false
             }
         }
@@ -191,3 +288,7 @@ fn show(view: &View, known: &Declared) {
     let object = AgentEndpoint { status, ..known.object.clone() };
     view.put(Arc::new(DeserializeGuard(Ok(object))));
 }
+
+#[cfg(test)]
+#[path = "objects_tests.rs"]
+mod tests;

@@ -1,7 +1,6 @@
 //! What a cluster would keep for us: identity and generation of each endpoint, its status, and the
 //! epoch, in one SQLite file.
 
-use std::collections::HashSet;
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -130,13 +129,7 @@ impl Store {
             Some(same) => same,
             None => self.insert(id, spec, now).await?,
         };
-        Ok(Row {
-            uid,
-            created: Timestamp::from_second(created).unwrap_or(Timestamp::UNIX_EPOCH),
-            generation,
-            // A status of another release is no status: it is written anew.
-            status: status.and_then(|text| serde_json::from_str(&text).ok()),
-        })
+        Ok(row(uid, created, generation, status))
     }
 
     async fn insert(
@@ -161,6 +154,20 @@ impl Store {
         .await?)
     }
 
+    /// Everything that was declared when it was last read, with its spec.
+    pub async fn remembered(&self) -> Result<Vec<(EndpointId, String, Row)>, StoreError> {
+        type Columns = (String, String, String, i64, i64, Option<String>, String);
+        let rows: Vec<Columns> = sqlx::query_as(
+            "SELECT namespace, name, uid, created_at, generation, status, spec FROM endpoints",
+        )
+        .fetch_all(&self.pool)
+        .await?;
+        let read = |(namespace, name, uid, created, generation, status, spec): Columns| {
+            (EndpointId::new(namespace, name), spec, row(uid, created, generation, status))
+        };
+        Ok(rows.into_iter().map(read).collect())
+    }
+
     /// Writes a status.
     pub async fn write(&self, id: &EndpointId, status: &Status) -> Result<(), StoreError> {
         let text = serde_json::to_string(status).map_err(|e| sqlx::Error::Encode(Box::new(e)))?;
@@ -183,21 +190,25 @@ impl Store {
         Ok(())
     }
 
-    /// Forgets what is not declared any more.
-    pub async fn keep_only(&self, declared: &HashSet<EndpointId>) -> Result<(), StoreError> {
+    /// Every endpoint that it has a row of.
+    pub async fn known(&self) -> Result<Vec<EndpointId>, StoreError> {
         let rows: Vec<(String, String)> =
             sqlx::query_as("SELECT namespace, name FROM endpoints").fetch_all(&self.pool).await?;
-        for (namespace, name) in rows {
-            let id = EndpointId::new(namespace, name);
-            if !declared.contains(&id) {
-                self.forget(&id).await?;
-            }
-        }
-        Ok(())
+        Ok(rows.into_iter().map(|(namespace, name)| EndpointId::new(namespace, name)).collect())
     }
 
     /// Writes everything out and closes the file.
     pub async fn close(&self) {
         self.pool.close().await;
+    }
+}
+
+fn row(uid: String, created: i64, generation: i64, status: Option<String>) -> Row {
+    Row {
+        uid,
+        created: Timestamp::from_second(created).unwrap_or(Timestamp::UNIX_EPOCH),
+        generation,
+        // A status of another release is no status: it is written anew.
+        status: status.and_then(|text| serde_json::from_str(&text).ok()),
     }
 }
