@@ -117,15 +117,14 @@ pub struct ContributionView {
     pub live: bool,
 }
 
-/// Asks for the removal of contributions whose lease ended long ago.
+/// Asks for the removal of contributions whose lease ended long ago. Both fields must be there, and
+/// nothing else: a misspelt `dryRun` must not remove anything.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct CleanupRequest {
     /// Only those whose lease ended at least this long ago.
-    #[serde(default)]
     pub older_than_seconds: u64,
     /// Removes nothing, only says what would go.
-    #[serde(default)]
     pub dry_run: bool,
 }
 

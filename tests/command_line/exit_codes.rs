@@ -48,7 +48,7 @@ fn who_answers_otherwise_than_a_registry_or_an_orchestrator_is_told_apart() {
 fn who_never_answers_is_given_up() {
     let here = tempfile::tempdir().unwrap();
     let stub = Stub::silent();
-    let (code, text) = failure(&with_env(&ASKS[1][..], &[("REGISTRY_URL", &stub.url)], here.path()));
+    let (code, text) = failure(&with_env(ASKS[1], &[("REGISTRY_URL", &stub.url)], here.path()));
     assert_eq!(code, 3, "{text}");
     assert!(text.contains("deadline"), "{text}");
     assert!(stub.asked.recv().unwrap().starts_with("GET /v1/scopes/default/agents?"), "what was asked");

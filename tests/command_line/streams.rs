@@ -87,10 +87,6 @@ async fn pipes_get_whole_texts_without_colours_whatever_the_environment_says() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_terminal_gets_colours_and_lines_that_fit() {
     // `script` (util-linux) is the terminal.
-    if Command::new("script").arg("--version").output().is_err() {
-        eprintln!("skipped: there is no script command here");
-        return;
-    }
     let nobody = free_port(std::net::Ipv4Addr::LOCALHOST);
     let orchestrator = Orchestrator::start(&[("a.yaml", manifest("team-a", "research", nobody, ""))]).await;
     orchestrator.status(&["research", "--wait", "--for", "failing", "--timeout", "20s"]);

@@ -30,7 +30,7 @@ impl Stub {
     pub fn silent() -> Stub {
         Stub::start(|stream| {
             // Until the caller gives up.
-            stream.read(&mut [0; 16]).ok();
+            std::io::copy(stream, &mut std::io::sink()).ok();
         })
     }
 

@@ -10,7 +10,14 @@ use crate::registry_support::{Registry, ready, stamp};
 
 const PATH: &str = "/v1/scopes/default/cleanup";
 
-async fn cleanup(registry: &Registry, body: serde_json::Value) -> Vec<String> {
+fn all() -> serde_json::Value {
+    json!({"olderThanSeconds": 0, "dryRun": false})
+}
+
+/// Asks for everything that has expired, unless it is said otherwise.
+async fn cleanup(registry: &Registry, more: serde_json::Value) -> Vec<String> {
+    let mut body = all();
+    body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
     let answer = registry.post(PATH, &body).await;
     assert_eq!(answer.status, 200, "{}", answer.text);
     answer.read::<CleanupResponse>().agents
@@ -49,10 +56,18 @@ async fn other_scopes_and_bad_requests_change_nothing() {
     let registry = Registry::start().await;
     registry.register("a").await;
     registry.pass(61);
-    let other = registry.post("/v1/scopes/other/cleanup", &json!({})).await;
+    let other = registry.post("/v1/scopes/other/cleanup", &all()).await;
     assert_eq!(other.read::<CleanupResponse>(), CleanupResponse::default());
-    registry.post(PATH, &json!({"olderThanSeconds": -1})).await.problem(422);
-    registry.post(PATH, &json!([])).await.problem(422);
+    for bad in [
+        json!([]),
+        json!({}),
+        json!({"olderThanSeconds": -1, "dryRun": true}),
+        json!({"olderThanSeconds": 0, "dryRun": false, "dry_run": true}),
+    ] {
+        let answer = registry.post(PATH, &bad).await;
+        assert!((400..500).contains(&answer.status), "{bad}: {}", answer.text);
+        answer.problem(answer.status);
+    }
     assert_eq!(registry.get("/agents/a").await.status, 200);
     assert_eq!(registry.get(PATH).await.status, 405);
     // Longer than anything has been there.
@@ -66,9 +81,9 @@ async fn more_than_one_call_removes_goes_in_several() {
         registry.register(&format!("agent-{n:03}")).await;
     }
     registry.pass(61);
-    let first: CleanupResponse = registry.post(PATH, &json!({})).await.read();
+    let first: CleanupResponse = registry.post(PATH, &all()).await.read();
     assert_eq!((first.agents.len(), first.more), (500, true));
-    let second: CleanupResponse = registry.post(PATH, &json!({})).await.read();
+    let second: CleanupResponse = registry.post(PATH, &all()).await.read();
     assert_eq!((second.agents.len(), second.more), (1, false));
 }
 
