@@ -25,7 +25,7 @@ use crate::registry_client::OrchestratorIdentity;
 use crate::view::View;
 use catalog::{Catalog, News};
 use directory::{Reader, Reading, Watch};
-use objects::Objects;
+use objects::{Objects, Todo};
 use store::{Store, StoreError};
 
 /// Why standalone mode cannot run.
@@ -107,50 +107,30 @@ pub async fn run(
     let watching = shutdown.run_until_cancelled(watch(directory.clone(), reader, readings));
     // A write may wait: the end does not wait for it.
     let looking = shutdown.run_until_cancelled(Box::pin(async {
-        let (mut due, mut unsettled) = (HashSet::new(), true);
+        let mut todo = Todo { due: HashSet::new(), unsettled: true };
         loop {
-            due.extend(objects.remember(&catalog).await);
-            if unsettled {
-                let (changed, settled) = objects.settle(&catalog, read_at).await;
-                due.extend(changed);
-                unsettled = !settled;
-            }
-            let incomplete = catalog.incomplete();
-            let complete = incomplete.is_none();
-            let mut failed = HashSet::new();
-            for id in std::mem::take(&mut due) {
-                // What one write waits for in vain, the others would too.
-                let may_write = !unsettled && failed.is_empty();
-                if !objects.look(&id, may_write).await {
-                    failed.insert(id);
-                }
-            }
-            if !unsettled && failed.is_empty() {
+            objects.turn(&catalog, read_at, &mut todo).await;
+            if todo.is_done() {
                 health.set("started", Check::Ok);
                 view.complete();
-                objects.all_written();
-                if complete {
-                    objects.open(read_at).await;
-                }
             }
             let doubt = objects.doubt().map_or(Check::Ok, Check::Trouble);
             // The rest works: no reason to take the process out.
-            health.set("manifests", incomplete.map_or(doubt, Check::Trouble));
+            health.set("manifests", catalog.incomplete().map_or(doubt, Check::Trouble));
             health.set("database", objects.trouble().map_or(Check::Ok, Check::Trouble));
             let retry = objects.trouble().is_some();
             tokio::select! {
                 () = tokio::time::sleep(RETRY), if retry => {}
-                ids = changes.take() => due = ids,
+                ids = changes.take() => todo.due.extend(ids),
                 Some(reading) = read_again.recv() => {
                     if let Ok(reading) = &reading {
                         read_at = reading.at;
                         view.heard();
                     }
                     tell(&catalog.update(&directory, reading));
-                    unsettled = true;
+                    todo.unsettled = true;
                 }
             }
-            due.extend(failed);
         }
     }));
     let _: (_, _, _, Option<Infallible>) = tokio::join!(mirroring, probing, watching, looking);

@@ -27,6 +27,22 @@ struct Declared {
     status: Option<Status>,
 }
 
+/// What waits for the next turn.
+#[derive(Debug)]
+pub struct Todo {
+    /// What wants a look.
+    pub due: HashSet<EndpointId>,
+    /// What is declared here may not be what the files declare.
+    pub unsettled: bool,
+}
+
+impl Todo {
+    /// Nothing waits.
+    pub fn is_done(&self) -> bool {
+        !self.unsettled && self.due.is_empty()
+    }
+}
+
 /// Everything that is declared and ours.
 pub struct Objects {
     declared: BTreeMap<EndpointId, Declared>,
@@ -80,8 +96,33 @@ impl Objects {
         self.trouble.clone()
     }
 
+    /// Follows the files as they were read at `read_at` and looks at what is due. What could not be written stays in
+    /// `todo`: what one write waits for in vain, the others would too, so there is only one such wait in a turn.
+    pub async fn turn(&mut self, catalog: &Catalog, read_at: Instant, todo: &mut Todo) {
+        todo.due.extend(self.remember(catalog).await);
+        if todo.unsettled {
+            let (changed, settled) = self.settle(catalog, read_at).await;
+            todo.due.extend(changed);
+            todo.unsettled = !settled;
+        }
+        let mut failed = HashSet::new();
+        for id in std::mem::take(&mut todo.due) {
+            let may_write = !todo.unsettled && failed.is_empty();
+            if !self.look(&id, may_write).await {
+                failed.insert(id);
+            }
+        }
+        todo.due = failed;
+        if todo.is_done() {
+            self.all_written();
+            if catalog.incomplete().is_none() {
+                self.open(read_at).await;
+            }
+        }
+    }
+
     /// Nothing waits to be written any more.
-    pub fn all_written(&mut self) {
+    fn all_written(&mut self) {
         if self.trouble.take().is_some() {
             tracing::info!("the database can be written again");
         }
@@ -105,9 +146,9 @@ impl Objects {
         }
     }
 
-    /// Makes what is declared here what the catalog declares, after a reading at `read_at`. Answers what changed, and
-    /// whether all of it could be written: what one write waits for in vain, the others would too.
-    pub async fn settle(&mut self, catalog: &Catalog, read_at: Instant) -> (HashSet<EndpointId>, bool) {
+    /// Makes what is declared here what the catalog declares. Answers what changed, and whether all of it could be
+    /// written.
+    async fn settle(&mut self, catalog: &Catalog, read_at: Instant) -> (HashSet<EndpointId>, bool) {
         let mut changed = HashSet::new();
         if catalog.incomplete().is_none() {
             self.kept.clear();
@@ -164,7 +205,7 @@ impl Objects {
 
     /// A file that is bad at the start declared something when it was last good: that stays in force. Once;
     /// answers what it is.
-    pub async fn remember(&mut self, catalog: &Catalog) -> Vec<EndpointId> {
+    async fn remember(&mut self, catalog: &Catalog) -> Vec<EndpointId> {
         if self.remembered || catalog.incomplete().is_none() {
             self.remembered = true;
             return Vec::new();
@@ -213,7 +254,7 @@ impl Objects {
     }
 
     /// Everything that is declared is known and has been looked at: the registry and the database may forget the rest.
-    pub async fn open(&mut self, read_at: Instant) {
+    async fn open(&mut self, read_at: Instant) {
         if self.opened {
             return;
         }
@@ -244,7 +285,7 @@ impl Objects {
 
     /// One look at one endpoint: the same steps as in a cluster. False: a status waits to be written; it could not be, or
     /// may not be in this turn.
-    pub async fn look(&mut self, id: &EndpointId, may_write: bool) -> bool {
+    async fn look(&mut self, id: &EndpointId, may_write: bool) -> bool {
         let Some(known) = self.declared.get_mut(id) else { return true };
         let facts = Facts { service: ServiceFacts::NoCluster, allowed_agent_ids: Vec::new() };
         let endpoint: Endpoint = endpoint(&known.object, &(self.rules)(), &facts);

@@ -101,17 +101,33 @@ async fn a_locked_database_is_waited_for_once_a_turn_and_not_once_an_object() {
     locked.close().await.unwrap();
     let (changed, settled) = bed.objects.settle(&catalog(0..20), before).await;
     assert_eq!((changed.len(), settled), (20, true));
-    bed.objects.all_written();
+}
+
+#[tokio::test]
+async fn in_a_turn_with_a_locked_database_everything_is_looked_at_and_nothing_is_opened() {
+    let mut bed = Bed::new().await;
+    let (catalog, before) = (catalog(0..5), Instant::now());
+    let (due, _) = bed.objects.settle(&catalog, before).await;
+    let locked = bed.lock().await;
+    let mut todo = Todo { due: due.clone(), unsettled: false };
+    bed.objects.turn(&catalog, before, &mut todo).await;
+    assert_eq!((bed.engine.known(), &todo.due), (due.clone(), &due), "all are probed, and all wait");
+    assert!(before.elapsed() < Duration::from_secs(9), "one busy timeout: {:?}", before.elapsed());
+    assert!(bed.objects.trouble().is_some() && !bed.objects.opened);
+    locked.close().await.unwrap();
+    bed.objects.turn(&catalog, before, &mut todo).await;
+    assert!(todo.is_done() && bed.objects.opened);
     assert_eq!(bed.objects.trouble(), None);
 }
 
 #[tokio::test]
-async fn a_look_that_may_not_write_still_puts_the_endpoint_into_the_engine() {
+async fn what_no_longer_wants_to_be_written_is_no_trouble() {
     let mut bed = Bed::new().await;
-    let (changed, _) = bed.objects.settle(&catalog(0..3), Instant::now()).await;
-    let _locked = bed.lock().await;
-    for id in &changed {
-        assert!(!bed.objects.look(id, false).await, "its status waits to be written");
-    }
-    assert_eq!((bed.engine.known(), bed.objects.trouble()), (changed, None));
+    let mut todo = Todo { due: HashSet::new(), unsettled: true };
+    let locked = bed.lock().await;
+    bed.objects.turn(&catalog(0..1), Instant::now(), &mut todo).await;
+    assert!(todo.unsettled && bed.objects.trouble().is_some());
+    locked.close().await.unwrap();
+    bed.objects.turn(&catalog(0..0), Instant::now(), &mut todo).await;
+    assert_eq!((todo.is_done(), bed.objects.trouble()), (true, None));
 }
