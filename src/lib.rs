@@ -31,3 +31,4 @@ pub mod registry;
 pub mod registry_client;
 pub mod standalone;
 pub mod view;
+pub mod web;

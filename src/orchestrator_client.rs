@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use crate::domain::EndpointId;
 use crate::view::System;
+use crate::web::{Server, Unread, Unusable, body, cause};
 
 /// For one call, from the connection to the last byte.
 const DEADLINE: Duration = Duration::from_secs(10);
@@ -44,49 +45,32 @@ pub enum OrchestratorError {
 /// A client of one orchestrator.
 #[derive(Clone)]
 pub struct OrchestratorClient {
-    http: reqwest::Client,
-    base: Url,
+    server: Server,
 }
 
 impl OrchestratorClient {
     /// Checks the URL; makes no connection.
     pub fn new(url: &str) -> Result<Self, OrchestratorError> {
-        let bad = || OrchestratorError::Url(url.to_owned());
-        let mut base = Url::parse(url).map_err(|_| bad())?;
-        if !matches!(base.scheme(), "http" | "https") || base.host_str().is_none() {
-            return Err(bad());
-        }
-        if !base.path().ends_with('/') {
-            base.set_path(&format!("{}/", base.path()));
-        }
-        let http = reqwest::Client::builder()
-            .timeout(DEADLINE)
-            .connect_timeout(Duration::from_secs(3))
-            .redirect(reqwest::redirect::Policy::none())
-            .no_proxy()
-            .user_agent(concat!("configurable-agents/", env!("CARGO_PKG_VERSION")))
-            .build()
-            .map_err(|e| OrchestratorError::Client(e.to_string()))?;
-        Ok(OrchestratorClient { http, base })
+        let server = Server::new(url, DEADLINE).map_err(|error| match error {
+            Unusable::Url => OrchestratorError::Url(url.to_owned()),
+            Unusable::Client(cause) => OrchestratorError::Client(cause),
+        })?;
+        Ok(OrchestratorClient { server })
     }
 
     /// The base URL as people may see it: without credentials.
     pub fn url(&self) -> String {
-        let mut shown = self.base.clone();
-        // The setters fail only for URLs without a host.
-        shown.set_username("").ok();
-        shown.set_password(None).ok();
-        shown.as_str().trim_end_matches('/').to_owned()
+        self.server.shown()
     }
 
     /// The orchestrator as a whole.
     pub async fn system(&self) -> Result<System, OrchestratorError> {
-        self.get(self.path(&["api", "v1", "status"])?).await
+        self.get(self.server.url(&["api", "v1", "status"])).await
     }
 
     /// One object as it is; `None` when there is none.
     pub async fn endpoint(&self, id: &EndpointId) -> Result<Option<Value>, OrchestratorError> {
-        match self.get(self.path(&["api", "v1", "endpoints", &id.namespace, &id.name])?).await {
+        match self.get(self.server.url(&["api", "v1", "endpoints", &id.namespace, &id.name])).await {
             Err(OrchestratorError::Refused { status: 404 | 410, .. }) => Ok(None),
             Ok(Value::Object(object)) if object.contains_key("metadata") => Ok(Some(Value::Object(object))),
             Ok(_) => Err(OrchestratorError::Garbage("no object".to_owned())),
@@ -100,7 +84,7 @@ impl OrchestratorClient {
         let mut token = String::new();
         // An orchestrator that never comes to an end is none.
         for _ in 0..MAX_ENDPOINTS / 500 + 2 {
-            let mut url = self.path(&["api", "v1", "endpoints"])?;
+            let mut url = self.server.url(&["api", "v1", "endpoints"]);
             url.query_pairs_mut().extend_pairs(parameters).append_pair("limit", "500");
             if !token.is_empty() {
                 url.query_pairs_mut().append_pair("continue", &token);
@@ -123,18 +107,9 @@ impl OrchestratorClient {
         Err(OrchestratorError::Garbage("a list without an end".to_owned()))
     }
 
-    fn path(&self, segments: &[&str]) -> Result<Url, OrchestratorError> {
-        let mut url = self.base.clone();
-        url.path_segments_mut()
-            .map_err(|()| OrchestratorError::Url(self.url()))?
-            .pop_if_empty()
-            .extend(segments);
-        Ok(url)
-    }
-
     async fn get<A: DeserializeOwned>(&self, url: Url) -> Result<A, OrchestratorError> {
-        let unreachable = |e: &reqwest::Error| OrchestratorError::Unreachable(cause(e));
-        let mut response = self.http.get(url).send().await.map_err(|e| unreachable(&e))?;
+        let sent = self.server.http.get(url).send().await;
+        let mut response = sent.map_err(|e| OrchestratorError::Unreachable(cause(&e)))?;
         let status = response.status();
         let kind = response.headers().get("content-type").and_then(|kind| kind.to_str().ok());
         let problem = kind.is_some_and(|kind| kind.starts_with("application/problem+json"));
@@ -142,13 +117,10 @@ impl OrchestratorClient {
             // Only the orchestrator's own word says that something is not there.
             return Err(OrchestratorError::Garbage(format!("it does not know this call ({status})")));
         }
-        let mut body = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(|e| unreachable(&e))? {
-            body.extend_from_slice(&chunk);
-            if body.len() > MAX_ANSWER {
-                return Err(OrchestratorError::Garbage("the answer is larger than 64 MiB".to_owned()));
-            }
-        }
+        let body = body(&mut response, MAX_ANSWER).await.map_err(|error| match error {
+            Unread::Broken(cause) => OrchestratorError::Unreachable(cause),
+            Unread::TooLarge(_) => OrchestratorError::Garbage(error.to_string()),
+        })?;
         if !status.is_success() {
             let problem: Value = serde_json::from_slice(&body).unwrap_or_default();
             let detail = problem.get("detail").and_then(Value::as_str).unwrap_or_default();
@@ -160,16 +132,4 @@ impl OrchestratorClient {
             OrchestratorError::Garbage(format!("not the JSON that was expected ({place})"))
         })
     }
-}
-
-/// The innermost cause, without the URL that reqwest adds.
-fn cause(error: &reqwest::Error) -> String {
-    if error.is_timeout() {
-        return "no answer within the deadline".to_owned();
-    }
-    let mut innermost: &dyn std::error::Error = error;
-    while let Some(source) = innermost.source() {
-        innermost = source;
-    }
-    innermost.to_string()
 }

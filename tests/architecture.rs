@@ -21,7 +21,8 @@ const RULES: &[(&str, &[&str], &[&str])] = &[
     ),
     ("manifest", &["api", "domain"], &["cel", "granit_parser", "regex", "strsim"]),
     ("engine", &["domain", "probe"], &["tokio", "tokio_util"]),
-    ("registry_client", &["domain"], &["reqwest", "tokio", "tokio_util", "rand"]),
+    ("web", &[], &["reqwest", "rustls"]),
+    ("registry_client", &["domain", "web"], &["reqwest", "tokio", "tokio_util", "rand"]),
     ("mirror", &["domain", "registry_client"], &["tokio", "tokio_util", "rand", "uuid"]),
     (
         "kubernetes",
@@ -53,7 +54,7 @@ const RULES: &[(&str, &[&str], &[&str])] = &[
         ],
     ),
     ("view", &["api", "domain"], &["k8s_openapi", "kube", "tokio"]),
-    ("orchestrator_client", &["domain", "view"], &["reqwest"]),
+    ("orchestrator_client", &["domain", "view", "web"], &["reqwest"]),
     (
         "dashboard",
         &["api", "domain", "view"],

@@ -107,3 +107,28 @@ fn validate_fails_without_objects_and_without_a_file() {
     assert!(code == Some(1) && stderr.contains("error: cannot read /nowhere.yaml"), "{stderr}");
     assert_eq!(validate(&[]).0, Some(2));
 }
+
+#[test]
+fn validate_names_what_one_file_takes_from_another_and_what_cannot_be_read_hides_nothing() {
+    let folder = support::work_dir();
+    let good = "apiVersion: agents.configurable.dev/v1alpha1\nkind: AgentEndpoint\nmetadata: {name: a}\nspec: {targets: [{host: a, port: 80}]}\n";
+    let file = |name: &str| folder.path().join(name);
+    std::fs::write(file("a.yaml"), good).unwrap();
+    std::fs::write(file("b.yaml"), good).unwrap();
+    let name = folder.path().to_str().unwrap();
+    let (code, _, stderr) = validate(&["-f", name]);
+    assert_eq!(code, Some(0), "{stderr}");
+    assert!(
+        stderr.contains("b.yaml:") && stderr.contains("a.yaml too; in a directory that one counts"),
+        "{stderr}"
+    );
+
+    std::os::unix::fs::symlink(file("nowhere"), file("c.yaml")).unwrap();
+    // A key may hold what acts on a terminal.
+    std::fs::write(file("d.yaml"), good.replace("spec: {", "spec: {\"\\e]0;x\\a\": 1, ")).unwrap();
+    let (code, _, stderr) = validate(&["-f", name]);
+    assert_eq!(code, Some(1), "{stderr}");
+    assert!(stderr.contains("c.yaml:") && stderr.contains("cannot be read"), "{stderr}");
+    assert!(stderr.contains("d.yaml:4:8: "), "{stderr}");
+    assert!(!stderr.contains('\u{1b}') && !stderr.contains('\u{7}'), "{stderr:?}");
+}

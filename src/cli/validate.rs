@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::output::text::harmless_lines;
 use super::{CliError, Code, print};
 use crate::domain::EndpointId;
-use crate::manifest::{self, Manifest, Problem, files};
+use crate::manifest::{self, Manifest, Position, Problem, files};
 
 #[derive(Debug, Args)]
 pub struct ValidateArgs {
@@ -73,10 +73,10 @@ fn read_argument(file: &Path, read: &mut Vec<Read>) -> Result<(), CliError> {
     let failed = |path: &Path, error: &std::io::Error| {
         CliError::new(Code::Failed, format!("cannot read {}", path.display())).cause(error.to_string())
     };
-    let mut one = |name: String, bytes: &[u8]| read.push(Read { name, manifest: manifest::read(bytes) });
+    let one = |name: String, bytes: &[u8]| Read { name, manifest: manifest::read(bytes) };
     if file == Path::new("-") {
         let bytes = files::bounded(std::io::stdin().lock()).map_err(|error| failed(file, &error))?;
-        one("-".to_owned(), &bytes);
+        read.push(one("-".to_owned(), &bytes));
     } else if file.is_dir() {
         let (found, too_many) = files::list(file).map_err(|error| failed(file, &error))?;
         if too_many {
@@ -84,12 +84,20 @@ fn read_argument(file: &Path, read: &mut Vec<Read>) -> Result<(), CliError> {
             return Err(CliError::new(Code::Failed, what));
         }
         for path in found {
-            let bytes = files::content(&path).map_err(|error| failed(&path, &error))?;
-            one(path.display().to_string(), &bytes);
+            match files::content(&path) {
+                Ok(bytes) => read.push(one(path.display().to_string(), &bytes)),
+                // It hides nothing of what is wrong in the others.
+                Err(error) => {
+                    let mut manifest = Manifest::default();
+                    let what = format!("cannot be read: {error}");
+                    manifest.problems.push(Problem::new(Position::START, "", what));
+                    read.push(Read { name: path.display().to_string(), manifest });
+                }
+            }
         }
     } else {
         let bytes = files::content(file).map_err(|error| failed(file, &error))?;
-        one(file.display().to_string(), &bytes);
+        read.push(one(file.display().to_string(), &bytes));
     }
     Ok(())
 }

@@ -13,6 +13,7 @@ use crate::domain::record::{
     BatchRequest, BatchResponse, RenewalRequest, RenewalResponse, SNAPSHOT_GAP, SnapshotRequest,
     SnapshotResponse,
 };
+use crate::web::{Server, Unread, Unusable, body, cause};
 
 pub use own::AgentRegistration;
 
@@ -103,8 +104,7 @@ impl OrchestratorIdentity {
 /// A client of one registry and scope; clones share connections.
 #[derive(Clone)]
 pub struct Client {
-    http: reqwest::Client,
-    base: reqwest::Url,
+    server: Server,
     shown: String,
     scope: String,
     token_file: Option<PathBuf>,
@@ -113,33 +113,13 @@ pub struct Client {
 impl Client {
     /// Checks the URL; makes no connection.
     pub fn new(settings: &ClientSettings) -> Result<Self, ClientError> {
-        let bad = || ClientError::Url(settings.url.clone());
-        let mut base = reqwest::Url::parse(&settings.url).map_err(|_| bad())?;
-        if !matches!(base.scheme(), "http" | "https") || base.host_str().is_none() {
-            return Err(bad());
-        }
-        if !base.path().ends_with('/') {
-            base.set_path(&format!("{}/", base.path()));
-        }
-        let mut shown = base.clone();
-        // The setters fail only for URLs without a host; what is shown holds no credentials.
-        shown.set_username("").ok();
-        shown.set_password(None).ok();
-        let http = reqwest::Client::builder()
-            .timeout(DEADLINE)
-            .connect_timeout(Duration::from_secs(3))
-            .redirect(reqwest::redirect::Policy::none())
-            .no_proxy()
-            .user_agent(concat!("configurable-agents/", env!("CARGO_PKG_VERSION")))
-            .build()
-            .map_err(|e| ClientError::Client(e.to_string()))?;
-        Ok(Client {
-            http,
-            base,
-            shown: shown.as_str().trim_end_matches('/').to_owned(),
-            scope: settings.scope.clone(),
-            token_file: settings.token_file.clone(),
-        })
+        let server = Server::new(&settings.url, DEADLINE).map_err(|error| match error {
+            Unusable::Url => ClientError::Url(settings.url.clone()),
+            Unusable::Client(cause) => ClientError::Client(cause),
+        })?;
+        let (shown, scope, token_file) =
+            (server.shown(), settings.scope.clone(), settings.token_file.clone());
+        Ok(Client { server, shown, scope, token_file })
     }
 
     /// The base URL as people may see it.
@@ -149,7 +129,7 @@ impl Client {
 
     /// Host and port of the registry, for the target policy.
     pub fn peer(&self) -> Option<(String, u16)> {
-        Some((self.base.host_str()?.to_owned(), self.base.port_or_known_default()?))
+        self.server.peer()
     }
 
     /// See [`BatchRequest`].
@@ -177,14 +157,14 @@ impl Client {
 
     /// Registers the orchestrator itself.
     pub async fn announce(&self, identity: &OrchestratorIdentity) -> Result<(), ClientError> {
-        let request = self.http.post(self.path(&["orchestrator", "register"])?).json(identity);
+        let request = self.server.http.post(self.server.url(&["orchestrator", "register"])).json(identity);
         self.send::<serde_json::Value>(request).await.map(drop)
     }
 
     /// One heartbeat of the orchestrator; false when the registry does not know it.
     pub async fn beat(&self, identity: &OrchestratorIdentity) -> Result<bool, ClientError> {
-        let url = self.path(&["orchestrator", &identity.orchestrator_id, "heartbeat"])?;
-        match self.send::<serde_json::Value>(self.http.post(url)).await {
+        let url = self.server.url(&["orchestrator", &identity.orchestrator_id, "heartbeat"]);
+        match self.send::<serde_json::Value>(self.server.http.post(url)).await {
             Ok(_) => Ok(true),
             Err(ClientError::Refused { status: 404, .. }) => Ok(false),
             Err(error) => Err(error),
@@ -193,8 +173,8 @@ impl Client {
 
     /// Takes the orchestrator out of the registry.
     pub async fn leave(&self, identity: &OrchestratorIdentity) -> Result<(), ClientError> {
-        let url = self.path(&["orchestrators", &identity.orchestrator_id])?;
-        self.send::<serde_json::Value>(self.http.delete(url)).await.map(drop)
+        let url = self.server.url(&["orchestrators", &identity.orchestrator_id]);
+        self.send::<serde_json::Value>(self.server.http.delete(url)).await.map(drop)
     }
 
     async fn source_call<Q: Serialize, A: DeserializeOwned>(
@@ -203,17 +183,8 @@ impl Client {
         call: &str,
         request: &Q,
     ) -> Result<A, ClientError> {
-        let url = self.path(&["v1", "scopes", &self.scope, "sources", source, call])?;
-        self.send(self.http.post(url).json(request)).await
-    }
-
-    fn path(&self, segments: &[&str]) -> Result<reqwest::Url, ClientError> {
-        let mut url = self.base.clone();
-        url.path_segments_mut()
-            .map_err(|()| ClientError::Url(self.shown.clone()))?
-            .pop_if_empty()
-            .extend(segments);
-        Ok(url)
+        let url = self.server.url(&["v1", "scopes", &self.scope, "sources", source, call]);
+        self.send(self.server.http.post(url).json(request)).await
     }
 
     async fn send<A: DeserializeOwned>(
@@ -248,16 +219,10 @@ impl Client {
             return Err(ClientError::Refused { url: url(), status: status.as_u16(), hint });
         }
         let garbage = |cause: String| ClientError::Garbage { url: url(), cause };
-        let mut body = Vec::new();
-        loop {
-            let chunk = response.chunk().await;
-            let chunk = chunk.map_err(|e| ClientError::Unreachable { url: url(), cause: cause(&e) })?;
-            let Some(chunk) = chunk else { break };
-            body.extend_from_slice(&chunk);
-            if body.len() > MAX_ANSWER {
-                return Err(garbage("the answer is larger than 16 MiB".to_owned()));
-            }
-        }
+        let body = body(&mut response, MAX_ANSWER).await.map_err(|error| match error {
+            Unread::Broken(cause) => ClientError::Unreachable { url: url(), cause },
+            Unread::TooLarge(_) => garbage(error.to_string()),
+        })?;
         serde_json::from_slice(&body).map_err(|e| {
             garbage(format!("not the JSON that was expected (line {}, column {})", e.line(), e.column()))
         })
@@ -267,16 +232,4 @@ impl Client {
 /// Does the first part of a refusal name this problem?
 async fn says(response: &mut reqwest::Response, problem: &str) -> bool {
     matches!(response.chunk().await, Ok(Some(chunk)) if String::from_utf8_lossy(&chunk).contains(problem))
-}
-
-/// The innermost cause, without the URL that reqwest adds.
-fn cause(error: &reqwest::Error) -> String {
-    if error.is_timeout() {
-        return "no answer within the deadline".to_owned();
-    }
-    let mut innermost: &dyn std::error::Error = error;
-    while let Some(source) = innermost.source() {
-        innermost = source;
-    }
-    innermost.to_string()
 }

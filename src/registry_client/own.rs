@@ -41,20 +41,20 @@ impl AgentRegistration {
 impl Client {
     /// Registers an agent, or does it again.
     pub async fn register_agent(&self, agent: &AgentRegistration) -> Result<(), ClientError> {
-        let request = self.http.post(self.path(&["agents", "register"])?).json(agent);
+        let request = self.server.http.post(self.server.url(&["agents", "register"])).json(agent);
         self.send::<serde_json::Value>(request).await.map(drop)
     }
 
     /// One heartbeat; false when the registry does not know the agent.
     pub async fn beat_agent(&self, agent_id: &str) -> Result<bool, ClientError> {
-        let url = self.path(&["agents", agent_id, "heartbeat"])?;
-        found(self.send::<serde_json::Value>(self.http.post(url)).await)
+        let url = self.server.url(&["agents", agent_id, "heartbeat"]);
+        found(self.send::<serde_json::Value>(self.server.http.post(url)).await)
     }
 
     /// Takes the agent's own word back; false when there was none.
     pub async fn deregister_agent(&self, agent_id: &str) -> Result<bool, ClientError> {
-        let url = self.path(&["agents", agent_id])?;
-        found(self.send::<serde_json::Value>(self.http.delete(url)).await)
+        let url = self.server.url(&["agents", agent_id]);
+        found(self.send::<serde_json::Value>(self.server.http.delete(url)).await)
     }
 
     /// Keeps an agent registered until `stop`: tries on while the registry is away, beats with
