@@ -4,7 +4,7 @@ const PAGES = ["/ui/", "/ui/activity", "/ui/registry", "/ui/system", "/ui/help",
 const MORE = {
   empty: ["/ui/", "/ui/registry", "/ui/activity"], rejected: ["/ui/endpoints/team-b/metadata-thief", "/ui/endpoints/team-b/odd"],
   "registry-away": ["/ui/", "/ui/registry", "/ui/system", "/ui/endpoints/team-a/research"], "no-registry": ["/ui/registry", "/ui/system"],
-  "registry-garbage": ["/ui/registry"], standby: ["/ui/system"], hostile: ["/ui/", "/ui/registry"], normal: PAGES,
+  "registry-garbage": ["/ui/registry"], standby: ["/ui/system"], deleted: ["/ui/endpoints/team-a/writer"], bug: ["/ui/", "/ui/endpoints/team-a/writer"], hostile: ["/ui/", "/ui/registry"], normal: PAGES,
 };
 
 /** Links and controls smaller than 24 px, with no exception but text that flows in a sentence (WCAG 2.5.8). */

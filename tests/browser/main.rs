@@ -144,7 +144,18 @@ fn normal() -> Vec<(&'static str, Server)> {
 fn axe_finds_nothing_on_any_page_in_any_state_in_both_themes_and_widths_and_nothing_overflows() {
     let servers =
         fixtures::states().into_iter().map(|(name, fixture)| (name, Server::start(fixture, quick())));
-    browse("accessibility", servers.collect(), &json!({}));
+    let deleted = Fixture::normal();
+    deleted.view.retain(|id| id.name != "writer");
+    let bug = Fixture { bug: true, ..Fixture::normal() };
+    let more = [("deleted", deleted), ("bug", bug)];
+    let more = more.into_iter().map(|(name, fixture)| (name, Server::start(fixture, quick())));
+    browse("accessibility", servers.chain(more).collect(), &json!({}));
+}
+
+/// The fixtures' clock stands still months ago; the browser's does not.
+#[test]
+fn ages_are_those_of_the_servers_clock() {
+    browse("skew", normal(), &json!({}));
 }
 
 #[test]

@@ -249,6 +249,18 @@ async function hostile({ config, open, check }) {
   await page.done();
 }
 
+async function skew({ config, open, until, check }) {
+  const page = await open(config.urls.normal + "/ui/");
+  await until(page, "a stream", live, "Live");
+  // The script has drawn the ages anew.
+  await until(page, "a beat", () => /heard [1-9]|heard 0/.test(document.querySelector("#live").textContent));
+  await page.waitForFunction(() => window.performance.now() > 2500);
+  const ages = await page.evaluate(() => [...document.querySelectorAll("#rows time.ago")].map((time) => time.textContent));
+  for (const age of ["2 min ago", "66 min ago", "2 d ago"]) check(ages.includes(age), `an age by the server's clock: ${age}`, ages.join());
+  check(ages.every((age) => !age.includes("-")), "no age is negative", ages.join());
+  await page.done();
+}
+
 async function many({ config, open, check }) {
   for (const path of ["/ui/", "/ui/?q=agent-09&sort=since", "/ui/?page=50&size=200"]) {
     const page = await open(config.urls.many + path);
@@ -290,5 +302,5 @@ async function screenshot({ config, open, until }) {
 }
 
 export const topics = {
-  accessibility, shapes, keyboard, "no-javascript": noJavascript, changes, pause, tabs, stale, polling, build, preferences, hostile, many, prefix, screenshot,
+  accessibility, shapes, keyboard, "no-javascript": noJavascript, changes, pause, tabs, stale, polling, build, preferences, hostile, many, prefix, screenshot, skew,
 };

@@ -206,12 +206,14 @@ pub struct Fixture {
     pub view: View,
     pub system: Arc<Mutex<System>>,
     pub fetch: Option<Fetch>,
+    /// A page that needs the system cannot be made.
+    pub bug: bool,
 }
 
 impl Fixture {
     pub fn empty() -> Fixture {
-        Fixture { view: View::new(now), system: Arc::new(Mutex::new(system())), fetch: None }
-            .records(some_records())
+        let system = Arc::new(Mutex::new(system()));
+        Fixture { view: View::new(now), system, fetch: None, bug: false }.records(some_records())
     }
 
     /// One endpoint of each word, and two more.
@@ -270,10 +272,13 @@ impl Fixture {
     }
 
     pub fn shown(&self) -> Shown {
-        let system = Arc::clone(&self.system);
+        let (system, bug) = (Arc::clone(&self.system), self.bug);
         Shown {
             view: self.view.clone(),
-            system: Arc::new(move || system.lock().unwrap().clone()),
+            system: Arc::new(move || {
+                assert!(!bug, "a bug");
+                system.lock().unwrap().clone()
+            }),
             records: Records::new(self.fetch.clone(), now),
         }
     }

@@ -150,14 +150,7 @@ async fn a_page_of_slow_endpoints_is_not_called_stuck() {
 
 #[tokio::test]
 async fn a_bug_in_a_page_is_a_page_with_a_request_id_and_the_others_go_on() {
-    let fixture = Fixture::normal();
-    let mut shown = fixture.shown();
-    shown.system = Arc::new(|| panic!("a bug"));
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    let routes =
-        configurable_agents::dashboard::router(shown, configurable_agents::dashboard::Settings::default());
-    tokio::spawn(async move { axum::serve(listener, routes).await.unwrap() });
+    let address = serve(&Fixture { bug: true, ..Fixture::normal() }).await;
     let answer = get(address, "/ui/").await;
     assert_eq!(answer.status, 500);
     assert!(answer.text().contains("Request id: ") && !answer.text().contains("a bug"));
