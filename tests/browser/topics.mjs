@@ -149,8 +149,15 @@ async function pause({ config, open, check, act, until }) {
   await page.done();
 }
 
-async function tabs({ config, browser, open, check, until }) {
+async function tabs(tools) {
+  await eightTabs(tools);
+  // Where the browser has no locks (plain http from another machine) the tabs ask around.
+  await eightTabs(tools, () => Object.defineProperty(Navigator.prototype, "locks", { value: undefined }));
+}
+
+async function eightTabs({ config, browser, open, check, until }, before_all) {
   const context = await browser.newContext();
+  if (before_all) await context.addInitScript(before_all);
   const pages = await Promise.all(Array.from({ length: 8 }, () => open(config.urls.normal + "/ui/", {}, context)));
   for (const page of pages) {
     check(await page.locator("#rows tr").count() === 8, "every tab has its rows");
@@ -158,6 +165,9 @@ async function tabs({ config, browser, open, check, until }) {
   }
   const words = async () => Promise.all(pages.map((page) => page.locator("#live").textContent()));
   const count = (list, word) => list.filter((text) => text.startsWith(word)).length;
+  // Tabs that ask around settle; the browser's own locks are exact from the start.
+  const settled = Date.now();
+  while (before_all && count(await words(), "Live") > 4 && Date.now() - settled < 5000) await pages[0].waitForTimeout(100);
   check(count(await words(), "Live") <= 4 && count(await words(), "Live") >= 1, "at most four streams", (await words()).join());
   const streams = pages.reduce((sum, page) => sum + page.streams.size, 0);
   check(streams >= 1 && streams <= 4, "at most four streams on the network", streams);

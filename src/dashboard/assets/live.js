@@ -160,29 +160,47 @@
   // ---- streams: a browser opens six connections to an origin, and each stream keeps one. At most four tabs stream.
   const channel = window.BroadcastChannel && new BroadcastChannel("configurable-agents-live");
   const me = Math.random().toString(36).slice(2);
-  let wanting = 0, held = 0;
-  const earlier = (at, id) => wanting < at || (wanting === at && me < id);
+  // Who holds a place since when, as far as told; of too many the latest go.
+  const others = new Map();
+  let since = 0;
+  const crowded = () => [...others].filter(([id, at]) => at < since || (at === since && id < me)).length >= STREAMS;
   if (channel) channel.onmessage = ({ data }) => {
-    if (data.say === "want" && (stream || (wanting && earlier(data.at, data.id)))) channel.postMessage({ say: "have", to: data.id });
-    else if (data.say === "want" && wanting) held++;
-    else if (data.say === "have" && data.to === me) held++;
-    else if (data.say === "free" && mode === "poll" && !paused && !doc.hidden) { clearTimeout(retryTimer); retryTimer = setTimeout(start, Math.random() * 2000); }
+    if (data.say === "hold") {
+      others.set(data.id, data.at);
+      if (since && !data.answer) channel.postMessage({ say: "hold", at: since, id: me, answer: true });
+      if (since && stream && crowded()) { stream.close(); stream = null; poll(); }
+    } else if (data.say === "free" && mode === "poll" && !paused && !doc.hidden) {
+      clearTimeout(retryTimer);
+      retryTimer = setTimeout(start, Math.random() * 2000);
+    }
   };
+
+  // Places are counted by the browser itself where it has locks (on https and on localhost), else by asking around.
+  const locked = (place = 0) => new Promise((got) => {
+    if (place === STREAMS) return got(null);
+    navigator.locks.request("configurable-agents-live-" + place, { ifAvailable: true },
+      (lock) => lock ? new Promise((giveBack) => got(giveBack)) : got(locked(place + 1))).catch(() => got(null));
+  });
+  const voted = () => new Promise((got) => {
+    if (!channel) return got(() => {});
+    others.clear();
+    since = Date.now();
+    channel.postMessage({ say: "hold", at: since, id: me });
+    setTimeout(() => got(since && !crowded() ? () => {} : null), 200);
+  });
+  let asked = 0, giveBack = null;
 
   function start() {
     stop();
     if (paused || doc.hidden || refused) return;
     if (!window.EventSource) return poll();
-    if (!channel) return open();
-    held = 0;
-    wanting = Date.now();
-    channel.postMessage({ say: "want", at: wanting, id: me });
-    setTimeout(() => {
-      if (!wanting || paused || doc.hidden) return;
-      // Before the stream is there the next asker must not see a gap.
-      if (held < STREAMS) open(); else poll();
-      wanting = 0;
-    }, 200);
+    const mine = asked;
+    (navigator.locks ? locked() : voted()).then((place) => {
+      // Stopped, or started anew, while it was asked for.
+      if (mine !== asked) return place?.();
+      giveBack = place;
+      if (place) open(); else poll();
+    });
   }
   function open() {
     stream = new EventSource(new URL(up + "events", location.href));
@@ -237,13 +255,17 @@
   }
   function close() {
     clearTimeout(helloTimer);
-    if (!stream) return;
-    stream.close();
+    const place = giveBack;
+    giveBack = null;
+    since = 0;
+    if (stream) stream.close();
+    place?.();
+    if (stream) channel?.postMessage({ say: "free" });
     stream = null;
-    channel?.postMessage({ say: "free" });
   }
   function stop() {
-    wanting = 0;
+    asked++;
+    since = 0;
     clearInterval(pollTimer);
     clearTimeout(retryTimer);
     clearTimeout(laterTimer);
