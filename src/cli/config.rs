@@ -8,7 +8,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use clap::parser::ValueSource;
-use clap::{Arg, ArgAction, ArgMatches, Command};
+use clap::{Arg, ArgMatches, Command};
 use serde_json::Value;
 
 use super::{CliError, Code};
@@ -157,11 +157,8 @@ pub fn settings(command: &Command, matches: &ArgMatches, file: &FromFile) -> Vec
             _ if file.contains_key(id) => "file",
             _ => "default",
         };
-        let flag = matches!(arg.get_action(), ArgAction::SetTrue).then(|| matches.get_flag(id).to_string());
-        let value = flag.unwrap_or_else(|| {
-            let raw = matches.get_raw(id).into_iter().flatten();
-            raw.map(|value| without_secrets(&value.to_string_lossy())).collect::<Vec<_>>().join(",")
-        });
+        let raw = matches.get_raw(id).into_iter().flatten();
+        let value = raw.map(|value| without_secrets(&value.to_string_lossy())).collect::<Vec<_>>().join(",");
         Setting { name: arg.get_long().unwrap_or(id).to_owned(), value, source: source.to_owned() }
     };
     command.get_arguments().filter(|arg| is_setting(arg)).map(setting).collect()

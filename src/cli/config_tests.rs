@@ -31,6 +31,10 @@ fn a_flag_wins_over_the_file_and_the_file_over_the_default() {
     assert_eq!(one(&settings, "allow-targets"), pair("10.0.0.0/8,127.0.0.0/8", "file"));
     assert_eq!(one(&settings, "with-sample-agent"), pair("false", "default"));
     assert_eq!(one(&settings, "default-period-seconds"), pair("10", "default"));
+    // What the file switches on, a flag switches off.
+    let settings = given(Some(file), &["--with-registry=false", "--with-sample-agent"]).unwrap();
+    assert_eq!(one(&settings, "with-registry"), pair("false", "flag"));
+    assert_eq!(one(&settings, "with-sample-agent"), pair("true", "flag"));
     assert!(settings.iter().all(|setting| setting.name != "config" && setting.name != "help"));
 }
 

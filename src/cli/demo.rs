@@ -68,7 +68,7 @@ pub async fn run(args: DemoArgs) -> Result<(), CliError> {
            dashboard   http://localhost:{}/ui/\n  \
            registry    http://localhost:{}/agents\n  \
            manifests   {}   (edit one and watch)\n  \
-           agents      ready, slow, flapping, failing, paused, refused by policy, and one that registers itself\n\
+           agents      ready, slow, flapping, failing, paused, refused by policy, and one that registers itself\n  \
            try         {}\n\
          Press Ctrl-C to stop.\n",
         env!("CARGO_PKG_VERSION"),

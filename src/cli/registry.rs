@@ -72,7 +72,17 @@ pub struct StartArgs {
     #[arg(long, env = "AGENT_REGISTRY_AUTH_TOKEN_FILE", value_name = "FILE")]
     auth_token_file: Option<PathBuf>,
     /// Serves everybody who reaches the address, also beyond this machine.
-    #[arg(long)]
+    #[arg(
+        long,
+        num_args = 0..=1,
+        require_equals = true,
+        default_value_t = false,
+        default_missing_value = "true",
+        action = clap::ArgAction::Set,
+        value_name = "BOOL",
+        hide_default_value = true,
+        hide_possible_values = true
+    )]
     insecure_anonymous: bool,
     #[command(flatten)]
     pub config: ConfigArgs,

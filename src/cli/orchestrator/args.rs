@@ -113,7 +113,18 @@ pub struct StartArgs {
     )]
     pub scope: String,
     /// Also serves a registry, on the port of --registry-url.
-    #[arg(long, help_heading = "Registry")]
+    #[arg(
+        long,
+        help_heading = "Registry",
+        num_args = 0..=1,
+        require_equals = true,
+        default_value_t = false,
+        default_missing_value = "true",
+        action = clap::ArgAction::Set,
+        value_name = "BOOL",
+        hide_default_value = true,
+        hide_possible_values = true
+    )]
     pub with_registry: bool,
 
     /// Directory of manifests: standalone mode.
@@ -132,7 +143,19 @@ pub struct StartArgs {
     )]
     pub db_url: String,
     /// Also serves a sample agent on 127.0.0.1:8001.
-    #[arg(long, help_heading = "Standalone", hide_short_help = true)]
+    #[arg(
+        long,
+        help_heading = "Standalone",
+        hide_short_help = true,
+        num_args = 0..=1,
+        require_equals = true,
+        default_value_t = false,
+        default_missing_value = "true",
+        action = clap::ArgAction::Set,
+        value_name = "BOOL",
+        hide_default_value = true,
+        hide_possible_values = true
+    )]
     pub with_sample_agent: bool,
 
     /// Kubeconfig; otherwise KUBECONFIG, ~/.kube/config, or the pod's own credentials.
