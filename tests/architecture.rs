@@ -95,6 +95,7 @@ const RULES: &[(&str, &[&str], &[&str])] = &[
             "terminal_size",
             "tokio",
             "tokio_util",
+            "textwrap",
             "unicode_width",
             "uuid",
         ],

@@ -86,6 +86,8 @@ install_packages() {
   local missing=()
   command -v cc >/dev/null || missing+=(gcc libc6-dev)
   command -v setpriv >/dev/null || missing+=(util-linux)
+  command -v ip >/dev/null || missing+=(iproute2)
+  command -v nft >/dev/null || missing+=(nftables)
   [ -e /etc/ssl/certs/ca-certificates.crt ] || missing+=(ca-certificates)
   $fast || [ -x /usr/bin/chromium ] || [ -n "${CHROMIUM:-}" ] || missing+=(chromium fonts-dejavu-core)
   [ ${#missing[@]} -eq 0 ] && return 0

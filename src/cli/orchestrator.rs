@@ -2,6 +2,7 @@
 //! runs is in modules of its own.
 
 mod args;
+mod canaries;
 mod greeting;
 mod shown;
 mod status;

@@ -81,6 +81,10 @@ impl<'a> Frame<'a> {
             @for (name, problem) in system.checks.iter().filter(|(_, problem)| !problem.is_empty()) {
                 div.banner.warn { strong { (text::short(name)) ": " } (parts::problem(problem)) }
             }
+            @if let Some(failure) = &system.mass_failure {
+                @let (what, then) = failure.sentences(|at| at.strftime("%H:%M:%S UTC").to_string());
+                div.banner.warn { strong { (text::short(&what)) } " " (text::long(&then)) }
+            }
             @if let Some(since) = self.site.stuck_since(system) {
                 div.banner.warn {
                     strong { "No probe has finished since " (text::full(since, system.now)) "." }

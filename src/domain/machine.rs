@@ -70,6 +70,17 @@ impl TargetState {
         self.denied.is_some() || self.healthy != Tri::Unknown
     }
 
+    /// True when it answers as it should.
+    pub fn passes(&self) -> bool {
+        self.denied.is_none() && self.reachable == Tri::True && self.healthy == Tri::True
+    }
+
+    /// True when it failed at a time when our own side was suspected: it is not known, but a failure
+    /// more proves little.
+    pub fn is_suspect(&self) -> bool {
+        !self.has_verdict() && self.unknown.reason == Reason::ProbeInfrastructureSuspect
+    }
+
     /// The word, the reason and the message that people see.
     pub fn summary(&self) -> (StatusWord, Reason, &str) {
         if let Some(message) = &self.denied {
@@ -107,6 +118,7 @@ impl TargetState {
             StatusWord::Rejected if reason == Reason::TargetNotPermitted => {
                 state.denied = Some(message.to_owned());
             }
+            StatusWord::Unknown if reason == Reason::ProbeInfrastructureSuspect => state.unknown = failure(),
             StatusWord::Rejected | StatusWord::Unknown | StatusWord::Paused => return None,
         }
         Some(state)
@@ -234,6 +246,13 @@ impl Machine {
     }
 
     fn failed(&mut self, failure: &Failure, thresholds: Thresholds) {
+        if self.state.is_suspect() {
+            // Not the first outcome: most failed when it was last known.
+            self.reach.fail(failure.reason);
+            if self.reach.failures < thresholds.failure {
+                return;
+            }
+        }
         let connected = !failure.reason.is_unreachable();
         let seen = if connected { Ok(()) } else { Err(failure) };
         turn(&mut self.state.reachable, &mut self.reach, seen, thresholds);

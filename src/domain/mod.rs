@@ -13,6 +13,7 @@ pub mod endpoint;
 pub mod filter;
 #[cfg(test)]
 pub mod fixtures;
+pub mod guard;
 pub mod machine;
 mod notices;
 pub mod outcome;

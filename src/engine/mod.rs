@@ -5,6 +5,7 @@
 mod changes;
 #[cfg(test)]
 pub mod fixtures;
+mod guard;
 mod pulse;
 mod table;
 
@@ -22,6 +23,7 @@ use crate::domain::{Endpoint, EndpointId, Failure, Outcome, Reason, TargetAddres
 use crate::probe::Probe;
 
 pub use changes::Changes;
+pub use guard::{Canary, MassFailure};
 pub use pulse::Pace;
 use table::{Effect, Start, Table};
 
@@ -70,6 +72,7 @@ struct Shared {
     table: Mutex<Table>,
     wake: Notify,
     changes: Changes,
+    canaries: Vec<Canary>,
     counters: Counters,
     tasks: TaskTracker,
 }
@@ -77,12 +80,18 @@ struct Shared {
 impl Engine {
     /// An engine without targets. Nothing is probed before [`Engine::run`].
     pub fn new(probe: Arc<dyn Probe>, limits: Limits) -> Self {
+        Engine::with_canaries(probe, limits, Vec::new())
+    }
+
+    /// As [`Engine::new`], with what vouches for our own network when most targets fail at once.
+    pub fn with_canaries(probe: Arc<dyn Probe>, limits: Limits, canaries: Vec<Canary>) -> Self {
         Engine {
             shared: Arc::new(Shared {
                 probe,
                 table: Mutex::new(Table::new(limits)),
                 wake: Notify::new(),
                 changes: Changes::default(),
+                canaries,
                 counters: Counters::default(),
                 tasks: TaskTracker::new(),
             }),
@@ -140,6 +149,10 @@ impl Engine {
 
     /// Probes until `shutdown`; then no probe starts any more and those in flight are cancelled.
     pub async fn run(&self, shutdown: CancellationToken) {
+        tokio::join!(self.probe_all(&shutdown), self.watch_over(shutdown.clone()));
+    }
+
+    async fn probe_all(&self, shutdown: &CancellationToken) {
         loop {
             tokio::select! {
                 biased;
@@ -189,11 +202,20 @@ impl Engine {
                 tracing::warn!(reason = %failure.reason, "a probe could not be made: {}", failure.message);
             }
         }
-        let effect = self.table().finished(key, &outcome);
+        let (effect, look) = {
+            let mut table = self.table();
+            let effect = table.finished(key, &outcome);
+            // Before others hear of a change: it may be ours.
+            let look = effect.began().then(|| table.look_soon()).flatten();
+            (effect, look)
+        };
+        if let Some(look) = look {
+            self.act(look);
+        }
         let counter = match effect {
             Effect::Outdated => &counters.outdated,
-            Effect::Nothing => &counters.finished,
-            Effect::Changed(id) => {
+            Effect::Nothing | Effect::Began => &counters.finished,
+            Effect::Changed { id, .. } => {
                 self.shared.changes.push(id);
                 &counters.finished
             }
@@ -205,3 +227,6 @@ impl Engine {
 
 #[cfg(test)]
 mod tests;
+
+#[cfg(test)]
+mod guard_tests;

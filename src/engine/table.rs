@@ -1,5 +1,9 @@
 //! The engine's table: targets, their timers, and who waits for what. Nothing here waits or spawns.
 
+mod guard;
+
+pub(super) use guard::Look;
+
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -12,6 +16,7 @@ use tokio_util::time::{DelayQueue, delay_queue};
 use super::Limits;
 use super::pulse::{Pace, Pulse};
 use crate::domain::endpoint::Lookup;
+use crate::domain::guard::is_remote;
 use crate::domain::schedule::{missed, modulo, next_slot, phase};
 use crate::domain::{Endpoint, EndpointId, Machine, Outcome, ProbeSpec, Target, TargetAddress, TargetState};
 
@@ -35,8 +40,22 @@ pub(super) enum Effect {
     Outdated,
     /// Nothing that others see.
     Nothing,
+    /// Nothing that others see, but a healthy target began to fail.
+    Began,
     /// Others see this endpoint in another state.
-    Changed(EndpointId),
+    Changed {
+        /// This one.
+        id: EndpointId,
+        /// A healthy target began to fail.
+        began: bool,
+    },
+}
+
+impl Effect {
+    /// A healthy target began to fail.
+    pub fn began(&self) -> bool {
+        matches!(self, Effect::Began | Effect::Changed { began: true, .. })
+    }
 }
 
 enum Activity {
@@ -57,6 +76,12 @@ struct Entry {
     slot: Duration,
     timer: Option<delay_queue::Key>,
     activity: Activity,
+    /// There is a network between us and it: the guard counts it.
+    remote: bool,
+    /// It was healthy and has not passed since then.
+    failing_since: Option<Duration>,
+    /// What is said of it while our own side is suspected.
+    held: Option<guard::Held>,
 }
 
 #[derive(Default)]
@@ -81,6 +106,7 @@ pub(super) struct Table {
     /// When the next prompt first probe may start (a token bucket told as a time).
     prompt: Instant,
     pulse: Pulse,
+    guard: guard::Guard,
 }
 
 impl Table {
@@ -98,11 +124,17 @@ impl Table {
             in_flight: 0,
             prompt: now,
             pulse: Pulse::default(),
+            guard: guard::Guard::default(),
         }
     }
 
     pub fn load(&self) -> (usize, usize) {
         (self.entries.len(), self.in_flight)
+    }
+
+    /// Since it was made.
+    pub fn age(&self) -> Duration {
+        self.origin.elapsed()
     }
 
     pub fn pace(&mut self) -> Pace {
@@ -158,6 +190,9 @@ impl Table {
                 slot: Duration::ZERO,
                 timer: None,
                 activity: Activity::Idle,
+                remote: is_remote(target),
+                failing_since: None,
+                held: None,
             },
         );
         key
@@ -249,7 +284,7 @@ impl Table {
             keys.iter()
                 .filter_map(|key| self.entries.get(key))
                 .find(|e| e.target == *target && *e.spec == endpoint.probe)
-                .map_or_else(TargetState::unknown, |e| e.machine.state().clone())
+                .map_or_else(TargetState::unknown, |e| e.shown().clone())
         };
         endpoint.targets.iter().map(state).collect()
     }
@@ -317,15 +352,25 @@ impl Table {
 
     /// Takes an outcome in.
     pub fn finished(&mut self, key: Key, outcome: &Outcome) -> Effect {
+        self.hold_new(key, outcome);
         let in_flight = |entry: &&mut Entry| matches!(entry.activity, Activity::InFlight(_));
         let Some(entry) = self.entries.get_mut(&key).filter(in_flight) else { return Effect::Outdated };
         entry.activity = Activity::Idle;
-        self.pulse.finished(self.origin.elapsed());
+        let now = self.origin.elapsed();
+        self.pulse.finished(now);
         let host = entry.target.lookup.clone();
         let spec = Arc::clone(&entry.spec);
-        let changed = entry.machine.step(outcome, spec.thresholds, spec.latency_threshold);
-        let effect = if changed { Effect::Changed(entry.endpoint.clone()) } else { Effect::Nothing };
+        let shown = entry.held.is_some().then(|| entry.shown().clone());
+        let healthy = Entry::was_healthy(entry.machine.state());
+        let stepped = entry.machine.step(outcome, spec.thresholds, spec.latency_threshold);
+        let changed = shown.map_or(stepped, |shown| shown != *entry.shown());
+        let began = entry.note(outcome, healthy, now);
+        let id = entry.endpoint.clone();
         self.release(&host);
-        effect
+        match (changed, began) {
+            (true, _) => Effect::Changed { id, began },
+            (false, true) => Effect::Began,
+            (false, false) => Effect::Nothing,
+        }
     }
 }

@@ -27,6 +27,16 @@ pub struct Cluster {
     pub namespace: String,
 }
 
+impl Cluster {
+    /// Does the API server answer?
+    ///
+    /// # Errors
+    /// When it does not; the text says why.
+    pub async fn answers(&self) -> Result<(), String> {
+        self.client.apiserver_version().await.map(|_| ()).map_err(|e| chain(&e))
+    }
+}
+
 /// Reads the configuration. Makes no call.
 pub async fn connect(settings: &ClusterSettings) -> Result<Cluster, Error> {
     let bad = |cause: String| Error::Kubeconfig { cause };

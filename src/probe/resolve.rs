@@ -10,6 +10,7 @@ use hickory_resolver::config::{
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use hickory_resolver::net::{DnsError, NetError};
 use hickory_resolver::proto::op::ResponseCode;
+use hickory_resolver::proto::rr::RecordType;
 
 use super::{failed, not_asked};
 use crate::domain::endpoint::Lookup;
@@ -25,6 +26,8 @@ pub struct ResolverSettings {
     pub servers: Vec<SocketAddr>,
     /// Also read the system's hosts file (standalone).
     pub hosts_file: bool,
+    /// Ask each time.
+    pub uncached: bool,
 }
 
 /// Looks names up, with a cache that keeps to their TTL.
@@ -56,7 +59,7 @@ impl Resolver {
         options.timeout = Duration::from_secs(2);
         options.attempts = 1;
         options.try_tcp_on_error = true;
-        options.cache_size = 16_384;
+        options.cache_size = if settings.uncached { 0 } else { 16_384 };
         options.max_active_requests = 1_024;
         // A name that appears must be seen soon, whatever the zone says of negative answers.
         options.negative_max_ttl = Some(Duration::from_secs(5));
@@ -101,6 +104,34 @@ impl Resolver {
                 Reason::DNSResolverUnavailable,
                 "The resolver does not answer or answers with an error.",
             )),
+        }
+    }
+
+    /// Does the name have an address?
+    ///
+    /// # Errors
+    /// When it has none or the resolver does not answer; the text says which.
+    pub async fn knows(&self, name: &str) -> Result<(), String> {
+        match self.lookup(name).await {
+            Ok(_) => Ok(()),
+            Err(Outcome::Failed(failure) | Outcome::NotAsked(failure)) => Err(failure.message),
+            Err(_) => Err("no answer".to_owned()),
+        }
+    }
+
+    /// Does the resolver answer at all? It is asked for the root's name servers.
+    ///
+    /// # Errors
+    /// When it does not; the text says so.
+    pub async fn answers(&self) -> Result<(), String> {
+        match self.inner.lookup(".", RecordType::NS).await {
+            Ok(_) => Ok(()),
+            Err(NetError::Dns(DnsError::NoRecordsFound(none)))
+                if matches!(none.response_code, ResponseCode::NXDomain | ResponseCode::NoError) =>
+            {
+                Ok(())
+            }
+            Err(_) => Err("The resolver does not answer or answers with an error.".to_owned()),
         }
     }
 

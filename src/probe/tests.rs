@@ -29,7 +29,7 @@ async fn serve(answer: Vec<u8>, keep_open: bool) -> SocketAddr {
 }
 
 fn prober(profile: Profile) -> Prober {
-    let settings = ResolverSettings { servers: vec!["127.0.0.1:9".parse().unwrap()], hosts_file: false };
+    let settings = ResolverSettings { servers: vec!["127.0.0.1:9".parse().unwrap()], ..Default::default() };
     let policy = Arc::new(TargetPolicy::new(profile, vec![], vec![]));
     Prober::new(Resolver::new(&settings).unwrap(), Arc::new(RwLock::new(policy)))
 }

@@ -62,6 +62,9 @@ pub struct System {
     pub registry: Option<RegistryLink>,
     /// The probes.
     pub probes: ProbeNumbers,
+    /// Most healthy targets began to fail at once, and what is said of them is held; absent otherwise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mass_failure: Option<MassFailure>,
     /// The settings in force, in the order of the help; secrets are not in it.
     #[serde(default)]
     pub configuration: Vec<Setting>,
@@ -106,6 +109,58 @@ pub struct ProbeNumbers {
     /// When a probe last ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_finished_at: Option<Timestamp>,
+}
+
+/// A mass failure under way: the fault may be on the orchestrator's side.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct MassFailure {
+    /// When it was noticed.
+    pub since: Timestamp,
+    /// Targets that were healthy before.
+    pub healthy: usize,
+    /// Those of them that fail.
+    pub failing: usize,
+    /// Until then statuses are held; absent when what fails is unknown already.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held_until: Option<Timestamp>,
+    /// What vouches for the orchestrator's own network, in the order it is asked.
+    #[serde(default)]
+    pub canaries: Vec<CanaryAnswer>,
+}
+
+/// What one canary said last.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CanaryAnswer {
+    /// What it is.
+    pub name: String,
+    /// What is wrong; absent when it answers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub problem: Option<String>,
+}
+
+impl MassFailure {
+    /// Two sentences for people: what happens, and what becomes of it. `until` writes the time out.
+    pub fn sentences(&self, until: impl Fn(Timestamp) -> String) -> (String, String) {
+        let what =
+            format!("{} of {} healthy targets began to fail within one period.", self.failing, self.healthy);
+        let then = match self.held_until {
+            Some(at) => format!("statuses are held until {}, then become Unknown", until(at)),
+            None => "what fails is Unknown until it answers".to_owned(),
+        };
+        let canaries = match self.canaries.iter().find(|canary| canary.problem.is_some()) {
+            Some(canary) => {
+                let problem = canary.problem.as_deref().unwrap_or_default();
+                format!(" Canary {} fails: {problem}.", canary.name)
+            }
+            None if self.canaries.is_empty() => " No canary vouches for it (--canary HOST:PORT).".to_owned(),
+            None => {
+                " All canaries answer: if they go on, the failures are published after one period.".to_owned()
+            }
+        };
+        (what, format!("The fault may be on this side (network, DNS): {then}.{canaries}"))
+    }
 }
 
 /// One setting.

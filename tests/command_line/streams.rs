@@ -90,13 +90,14 @@ async fn a_terminal_gets_colours_and_lines_that_fit() {
     let nobody = free_port(std::net::Ipv4Addr::LOCALHOST);
     let orchestrator = Orchestrator::start(&[("a.yaml", manifest("team-a", "research", nobody, ""))]).await;
     orchestrator.status(&["research", "--wait", "--for", "failing", "--timeout", "20s"]);
-    let show = |env: &[(&str, &str)]| {
-        let line = format!("{} orchestrator status", env!("CARGO_BIN_EXE_configurable-agents"));
+    let show_with = |args: &str, env: &[(&str, &str)]| {
+        let line = format!("{} orchestrator status{args}", env!("CARGO_BIN_EXE_configurable-agents"));
         let mut command = Command::new("script");
         command.args(["-qec", &line, "/dev/null"]).env_clear().env("PATH", std::env::var_os("PATH").unwrap());
         command.env("ORCHESTRATOR_URL", &orchestrator.url).env("TERM", "xterm").envs(env.iter().copied());
         String::from_utf8(command.stdin(Stdio::null()).output().unwrap().stdout).unwrap().replace('\r', "")
     };
+    let show = |env: &[(&str, &str)]| show_with("", env);
     let text = show(&[("COLUMNS", "60")]);
     assert!(text.contains("\u{1b}[31mFailing\u{1b}[0m") && text.contains('…'), "{text}");
     let plain = show(&[("COLUMNS", "60"), ("NO_COLOR", "1")]);
@@ -104,6 +105,13 @@ async fn a_terminal_gets_colours_and_lines_that_fit() {
     let table = plain.split("NEEDS ATTENTION").nth(1).unwrap();
     assert!(table.lines().all(|line| line.chars().count() <= 60), "{plain}");
     assert!(!show(&[("COLUMNS", "300")]).contains('…'));
+    for (columns, args) in
+        [(40, ""), (40, " --all -o wide"), (40, " research --explain"), (30, ""), (20, " --all")]
+    {
+        let plain = show_with(args, &[("COLUMNS", &columns.to_string()), ("NO_COLOR", "1")]);
+        assert!(plain.contains("research"), "{plain}");
+        assert!(plain.lines().all(|line| line.chars().count() <= columns), "{columns}{args}: {plain}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

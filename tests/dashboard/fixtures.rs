@@ -1,6 +1,9 @@
 //! What the dashboard can be asked to show: each state, built in this process.
 #![allow(dead_code, reason = "the browser tests use a part of this module, the others another")]
 
+#[path = "each_state.rs"]
+mod each_state;
+
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
@@ -15,6 +18,8 @@ use jiff::{SignedDuration, Timestamp};
 use kube::core::DeserializeGuard;
 use kube::core::error_boundary::InvalidObject;
 use serde_json::{Value, json};
+
+pub use each_state::states;
 
 /// The server's clock stands.
 pub fn now() -> Timestamp {
@@ -128,6 +133,7 @@ pub fn system() -> System {
             lag_p95_seconds: Some(0.004),
             last_finished_at: Some(before(1)),
         },
+        mass_failure: None,
         configuration: [
             ("port", "9000", "default"),
             ("default-period-seconds", "10", "default"),
@@ -330,84 +336,4 @@ pub fn hostile() -> Fixture {
     fixture.view.put(endpoint("team-x", &long, StatusWord::Failing, 60));
     fixture.view.put(endpoint(&"n".repeat(63), &long, StatusWord::Ready, 60));
     fixture.records(records).check("agentendpoints", HOSTILE[0])
-}
-
-/// Every state that a page can be in, with its name.
-pub fn states() -> Vec<(&'static str, Fixture)> {
-    let registry = |change: fn(&mut RegistryLink)| {
-        move |system: &mut System| {
-            if let Some(link) = &mut system.registry {
-                change(link);
-            }
-        }
-    };
-    let all_ready = Fixture::empty();
-    all_ready.view.put(endpoint("team-a", "research", StatusWord::Ready, 4000));
-    let rejected = Fixture::empty();
-    rejected.view.put(endpoint("team-b", "metadata-thief", StatusWord::Rejected, 60));
-    rejected.view.put(unreadable(
-        "team-b",
-        "odd",
-        "spec.targets[0].port: invalid value: 70000, expected 1 to 65535",
-    ));
-    let pending = Fixture::empty();
-    pending.view.put(endpoint("team-c", "translator", StatusWord::Unknown, 3));
-    vec![
-        ("normal", Fixture::normal()),
-        ("empty", Fixture::empty().records(Vec::new())),
-        (
-            "empty-standalone",
-            Fixture::empty().records(Vec::new()).with(|system| {
-                system.mode = Mode::Standalone;
-                system.leader = None;
-                "deploy/samples".clone_into(&mut system.objects);
-                system.database = Some("configurable-agents.db".to_owned());
-            }),
-        ),
-        ("all-ready", all_ready),
-        ("pending", pending),
-        ("rejected", rejected),
-        ("stuck", Fixture::normal().with(|system| system.probes.last_finished_at = Some(before(600)))),
-        (
-            "registry-away",
-            Fixture::normal()
-                .with(registry(|link| {
-                    link.reachable = Some(false);
-                    link.away_since = Some(before(900));
-                    link.pending = 31;
-                    link.problem = Some("connection refused".to_owned());
-                }))
-                .registry_fails("http://localhost:8000: connection refused"),
-        ),
-        ("registry-garbage", Fixture::normal().registry_fails("the answer is not JSON: expected value at line 1 column 1")),
-        ("no-registry", {
-            let mut fixture = Fixture::normal().with(|system| system.registry = None);
-            fixture.fetch = None;
-            fixture
-        }),
-        (
-            "standby",
-            Fixture::normal().with(|system| {
-                system.role = Role::Standby;
-                system.probes = ProbeNumbers::default();
-            }),
-        ),
-        (
-            "crd-missing",
-            Fixture::empty().check(
-                "agentendpoints",
-                "the AgentEndpoint CRD is not installed in this cluster; hint: configurable-agents crds | kubectl apply --server-side -f -",
-            ),
-        ),
-        (
-            "forbidden",
-            Fixture::empty().check(
-                "agentendpoints",
-                "not allowed: agentendpoints.agents.configurable.dev is forbidden: User \"x\" cannot list resource; hint: kubectl auth can-i --list, and deploy/rbac.yaml for what is needed",
-            ),
-        ),
-        ("api-away", Fixture::normal().check("agentendpoints", "the API server has not answered for 6 minutes")),
-        ("database-locked", Fixture::normal().check("database", "database is locked; statuses are kept in memory")),
-        ("hostile", hostile()),
-    ]
 }

@@ -53,6 +53,21 @@ async fn each_state_says_what_is_the_case_and_what_to_do() {
         ),
         ("rejected", "/ui/endpoints/team-b/odd", &["cannot be read", "expected 1 to 65535"]),
         ("stuck", "/ui/", &["No probe has finished since", "statuses may be old"]),
+        (
+            "mass-failure",
+            "/ui/",
+            &[
+                "42 of 50 healthy targets began to fail within one period.",
+                "The fault may be on this side (network, DNS): statuses are held until",
+                "then become Unknown",
+                "Canary &lt;b&gt;resolver&lt;/b&gt; fails: no answer within 3 s.",
+            ],
+        ),
+        (
+            "mass-failure-unknown",
+            "/ui/",
+            &["what fails is Unknown until it answers", "No canary vouches for it (--canary HOST:PORT)"],
+        ),
         ("registry-away", "/ui/", &["is not reachable", "31 changes wait"]),
         ("registry-away", "/ui/registry", &["connection refused", "records have not been read yet"]),
         ("registry-away", "/ui/endpoints/team-a/research", &["connection refused", "Conditions"]),

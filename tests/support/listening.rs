@@ -18,7 +18,7 @@ pub(super) struct Listening {
 
 impl Listening {
     /// Listens on `address` (a port whose earlier connections have not timed out yet is taken) and serves each
-    /// connection by `serve`. Only loopback may connect.
+    /// connection by `serve`. Only this host may connect.
     pub(super) fn start<F>(address: SocketAddr, serve: impl Fn(TcpStream) -> F + Send + 'static) -> Listening
     where
         F: Future<Output = ()> + Send + 'static,
@@ -35,7 +35,7 @@ impl Listening {
             loop {
                 tokio::select! {
                     accepted = listener.accept() => match accepted {
-                        Ok((stream, peer)) if peer.ip().is_loopback() => {
+                        Ok((stream, peer)) if peer.ip().is_loopback() || peer.ip() == address.ip() => {
                             connections.spawn(serve(stream));
                         }
                         // A stranger, or a connection that ended before it was taken.

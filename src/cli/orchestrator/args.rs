@@ -52,6 +52,31 @@ pub fn all<T: Clone>(lists: &[List<T>]) -> Vec<T> {
     lists.iter().flat_map(|list| list.0.iter().cloned()).collect()
 }
 
+/// A host, by name or address, and a port.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HostPort {
+    pub host: String,
+    pub port: u16,
+}
+
+impl FromStr for HostPort {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if let Ok(address) = text.parse::<SocketAddr>() {
+            return Ok(HostPort { host: address.ip().to_string(), port: address.port() });
+        }
+        let (host, port) = text.split_once(':').ok_or("a port is missing: HOST:PORT")?;
+        let port =
+            port.parse().ok().filter(|port| *port > 0).ok_or("the port is not a number from 1 to 65535")?;
+        if host.is_empty() || !host.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_'))
+        {
+            return Err("the host is neither a name nor an address: HOST:PORT, or [IPV6]:PORT".to_owned());
+        }
+        Ok(HostPort { host: host.to_owned(), port })
+    }
+}
+
 /// How the orchestrator runs.
 #[derive(Debug, clap::Args)]
 #[command(before_long_help = "Examples:
@@ -244,6 +269,19 @@ pub struct StartArgs {
     /// Probes in flight to one host at most.
     #[arg(long, default_value_t = 16, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=65_536), help_heading = "Probing", hide_short_help = true)]
     pub max_in_flight_per_host: u32,
+
+    /// `HOST:PORT` (comma-separated) that must accept a connection while our own network works.
+    ///
+    /// Asked only when most healthy targets fail at once, beside the API server and the resolver: do all
+    /// answer, the failures are published; otherwise statuses are held.
+    #[arg(
+        long,
+        value_name = "HOST:PORT",
+        env = "ORCHESTRATOR_CANARY",
+        help_heading = "Probing",
+        hide_short_help = true
+    )]
+    pub canary: Vec<List<HostPort>>,
 
     #[command(flatten)]
     pub config: ConfigArgs,

@@ -9,7 +9,7 @@ use crate::mirror::Mirror;
 use crate::ops::health::Check;
 use crate::ops::now;
 use crate::ops::server::Shown;
-use crate::view::system::{Mode, ProbeNumbers, RegistryLink};
+use crate::view::system::{CanaryAnswer, MassFailure, Mode, ProbeNumbers, RegistryLink};
 use crate::view::{System, View};
 
 pub fn system(
@@ -46,6 +46,17 @@ pub fn system(
             mirrored: link.mirrored,
             pending: link.pending,
         });
+        let mass_failure = engine.mass_failure().map(|failure| MassFailure {
+            since: now() - failure.ago,
+            healthy: failure.healthy,
+            failing: failure.failing,
+            held_until: failure.unknown_in.map(|left| now() + left),
+            canaries: failure
+                .canaries
+                .into_iter()
+                .map(|(name, answer)| CanaryAnswer { name, problem: answer.err() })
+                .collect(),
+        });
         let (pace, (targets, in_flight)) = (engine.pace(), engine.load());
         System {
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -68,6 +79,7 @@ pub fn system(
                 lag_p95_seconds: pace.lag_p95.map(|lag| lag.as_secs_f64()),
                 last_finished_at: pace.last_finished.map(|ago| now() - ago),
             },
+            mass_failure,
             configuration: configuration.clone(),
         }
     })

@@ -60,13 +60,17 @@ impl Wiring {
         if let Chosen::Cluster(cluster) = mode {
             peers.push(cluster.server.clone());
         }
-        let settings =
-            ResolverSettings { servers: all(&args.dns_server), hosts_file: profile == Profile::Standalone };
-        let resolver = Resolver::new(&settings).map_err(|cause| {
+        let settings = ResolverSettings {
+            servers: all(&args.dns_server),
+            hosts_file: profile == Profile::Standalone,
+            ..ResolverSettings::default()
+        };
+        let no_resolver = |cause: String| {
             CliError::new(Code::Failed, "cannot set up the DNS resolver")
                 .cause(cause)
                 .hint("name a server with --dns-server IP:53")
-        })?;
+        };
+        let resolver = Resolver::new(&settings).map_err(no_resolver)?;
         let base = TargetPolicy::new(profile, all(&args.allow_targets), all(&args.deny_targets));
         let policy: SharedPolicy = Arc::new(RwLock::new(Arc::new(base.clone())));
         let prober = Prober::new(resolver.clone(), Arc::clone(&policy));
@@ -75,7 +79,8 @@ impl Wiring {
             per_host: args.max_in_flight_per_host as usize,
             ..Limits::default()
         };
-        let engine = Engine::new(Arc::new(prober), limits);
+        let canaries = super::canaries::canaries(args, mode).map_err(no_resolver)?;
+        let engine = Engine::with_canaries(Arc::new(prober), limits, canaries);
         let shown = Shown { health: crate::ops::health::Health::default(), metrics: Arc::default() };
         let records = Records::new(client.clone().map(fetch), now);
         let mirror = Mirror::new(client);
@@ -267,6 +272,12 @@ fn numbers(engine: &Engine, mirror: &Mirror) -> Vec<Number> {
         |name, help, read: Box<dyn Fn() -> u64 + Send + Sync>| Number { name, help, counter: false, read };
     numbers.push(gauge("targets", "Targets that are probed", Box::new(move || targets.load().0 as u64)));
     numbers.push(gauge("probes_in_flight", "Probes in flight", Box::new(move || flying.load().1 as u64)));
+    let suspect = engine.clone();
+    numbers.push(gauge(
+        "probe_infrastructure_suspect",
+        "Whether most healthy targets fail at once and statuses are held, because the fault may be here",
+        Box::new(move || u64::from(suspect.mass_failure().is_some())),
+    ));
     let mirror = mirror.clone();
     let reachable =
         Box::new(move || u64::from(mirror.link().is_some_and(|link| link.reachable == Some(true))));

@@ -135,13 +135,11 @@ impl Watch {
                     table.push(item.cells.iter().cloned().chain([Cell::new(gone)]).collect());
                 }
                 let first = self.widths.is_none();
-                let now = table.widths(self.screen.width);
-                let widths = self.widths.get_or_insert_with(|| now.clone());
+                let now = table.widths();
+                let known = self.widths.get_or_insert_with(|| now.clone());
                 // A column that was narrow at first makes room for what comes later.
-                widths.iter_mut().zip(now).for_each(|(known, now)| *known = (*known).max(now));
-                let widths = widths.clone();
-                // Without a terminal nothing is cut, whatever the first rows were like.
-                let widths = if self.screen.width.is_some() || first { widths } else { table.widths(None) };
+                known.iter_mut().zip(&now).for_each(|(known, now)| *known = (*known).max(*now));
+                let widths = table.fit(known.clone(), self.screen.width);
                 let heading = if first { table.heading(&widths) } else { String::new() };
                 Ok(heading + &table.lines(&widths, self.screen.colours))
             }

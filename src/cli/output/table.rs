@@ -61,29 +61,46 @@ impl Table {
         self.rows.is_empty()
     }
 
-    /// The widths that show everything; with a screen's width, what fits on it.
-    pub fn widths(&self, screen: Option<usize>) -> Widths {
+    /// The widths that show everything.
+    pub fn widths(&self) -> Widths {
         let wide = |column: usize| {
             let cells = self.rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.text.width());
             cells.chain([self.head[column].len()]).max().unwrap_or_default()
         };
-        let mut widths: Widths = (0..self.head.len()).map(wide).collect();
+        (0..self.head.len()).map(wide).collect()
+    }
+
+    /// These widths on that screen: columns give way, the widest first, but none becomes narrower than
+    /// its name; then the last ones are left out (a width of 0), but not the first, and not those that
+    /// have no name.
+    pub fn fit(&self, mut widths: Widths, screen: Option<usize>) -> Widths {
         let Some(screen) = screen else { return widths };
-        let gaps = GAP * widths.len().saturating_sub(1);
+        let least = |at: usize| self.head[at].len().max(NARROWEST);
         loop {
-            let over = (widths.iter().sum::<usize>() + gaps).saturating_sub(screen);
-            let Some((at, &widest)) = widths.iter().enumerate().max_by_key(|(at, width)| (**width, *at))
-            else {
-                return widths;
-            };
-            let least = self.head[at].len().max(NARROWEST);
-            if over == 0 || widest <= least {
+            let over = whole(&widths).saturating_sub(screen);
+            let widest = widths.iter().enumerate().filter(|(at, width)| **width > least(*at));
+            let Some((at, &width)) = widest.max_by_key(|(at, width)| (**width, *at)) else { break };
+            if over == 0 {
                 return widths;
             }
             // Down to the next narrower column first, so that the widest gives most.
-            let next = widths.iter().copied().filter(|width| *width < widest).max().unwrap_or(0);
-            widths[at] = (widest - over.min(widest)).max(next.min(widest - 1)).max(least);
+            let next = widths.iter().copied().filter(|other| *other < width).max().unwrap_or(0);
+            widths[at] = (width - over.min(width)).max(next.min(width - 1)).max(least(at));
         }
+        while whole(&widths) > screen {
+            let named = |at: &usize| *at > 0 && widths[*at] > 0 && !self.head[*at].is_empty();
+            match (0..widths.len()).rev().find(named) {
+                Some(last) => widths[last] = 0,
+                None => break,
+            }
+        }
+        // What was left out has made room for the first.
+        let first = self.widths().first().copied().unwrap_or_default();
+        let others = whole(&widths) - widths.first().copied().unwrap_or_default();
+        if let Some(width) = widths.first_mut() {
+            *width = first.min(screen.saturating_sub(others)).max(1);
+        }
+        widths
     }
 
     /// The heading.
@@ -99,22 +116,27 @@ impl Table {
 
     /// All of it.
     pub fn render(&self, screen: Option<usize>, colours: bool) -> String {
-        let widths = self.widths(screen);
+        let widths = self.fit(self.widths(), screen);
         self.heading(&widths) + &self.lines(&widths, colours)
     }
 }
 
+/// How wide a line is.
+fn whole(widths: &Widths) -> usize {
+    let shown = widths.iter().filter(|width| **width > 0);
+    widths.iter().sum::<usize>() + GAP * shown.count().saturating_sub(1)
+}
+
 fn line(cells: &[Cell], widths: &Widths, colours: bool) -> String {
     let mut out = String::new();
-    for (place, (cell, width)) in cells.iter().zip(widths).enumerate() {
+    let mut gap = 0;
+    for (cell, width) in cells.iter().zip(widths).filter(|(_, width)| **width > 0) {
         let text = shorten(&cell.text, *width);
-        let missing = width.saturating_sub(text.width());
+        out += &" ".repeat(gap);
+        gap = width.saturating_sub(text.width()) + GAP;
         out += &if colours { cell.style.paint(&text) } else { text };
-        if place + 1 < cells.len() {
-            out += &" ".repeat(missing + GAP);
-        }
     }
-    // An empty last cell leaves blanks behind.
+    // Empty last cells leave blanks behind.
     out.truncate(out.trim_end_matches(' ').len());
     out + "\n"
 }
@@ -168,8 +190,10 @@ mod tests {
             assert!(text.contains('…') && text.contains("research") && text.contains("Ready"), "{text}");
         }
         assert!(!table().render(Some(80), false).contains('…'));
-        // There is no room for three columns; what is left is still readable.
-        assert!(table().render(Some(3), false).contains("research"));
+        // There is no room for three columns, then not for two; what is left is still readable.
+        assert_eq!(table().render(Some(20), false), "NAME      STATUS\nresearch  Ready\n漢字      -\n");
+        assert_eq!(table().render(Some(12), false), "NAME\nresearch\n漢字\n");
+        assert_eq!(table().render(Some(6), false), "NAME\nresea…\n漢字\n");
     }
 
     #[test]

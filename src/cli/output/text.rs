@@ -24,6 +24,17 @@ pub fn harmless_lines(text: &str) -> String {
     text.split('\n').map(harmless).collect::<Vec<_>>().join("\n")
 }
 
+/// A harmless line on a screen of that width: it goes on below itself, `indent` to the right. Colours
+/// do not count.
+pub fn folded(line: &str, screen: Option<usize>, indent: usize) -> String {
+    let Some(screen) = screen else { return line.to_owned() };
+    // On a very narrow screen the indent would leave no room.
+    let indent = " ".repeat(if indent * 2 < screen { indent } else { 2 });
+    let options = textwrap::Options::new(screen).subsequent_indent(&indent);
+    // Blanks between parts are kept: columns stand under each other.
+    textwrap::fill(line, options.word_separator(textwrap::WordSeparator::AsciiSpace))
+}
+
 /// How times are shown.
 #[derive(Clone, Copy, Debug)]
 pub struct Times {
@@ -90,6 +101,21 @@ mod tests {
             assert_eq!(harmless(text), shown);
         }
         assert_eq!(harmless_lines("a\nb\u{1b}"), "a\nb\\u{1b}");
+    }
+
+    #[test]
+    fn a_line_goes_on_below_itself() {
+        let line = "Probes        333/s · lag p95 420 ms · last finished 2s ago";
+        assert_eq!(folded(line, None, 14), line);
+        assert_eq!(folded(line, Some(200), 14), line);
+        assert_eq!(
+            folded(line, Some(40), 14),
+            "Probes        333/s · lag p95 420 ms ·\n              last finished 2s ago"
+        );
+        let url = format!("Registry      http://{}", "x".repeat(60));
+        assert!(folded(&url, Some(40), 14).lines().all(|line| line.chars().count() <= 40));
+        let painted = "one \u{1b}[31mtwo\u{1b}[0m";
+        assert_eq!(folded(painted, Some(7), 2), painted);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use super::rows::{self, Read, since, word};
 use super::{Asked, missing};
 use crate::api::v1alpha1::{AgentEndpoint, Probe, TargetStatus};
 use crate::cli::CliError;
-use crate::cli::output::text::{Times, harmless};
+use crate::cli::output::text::{Times, folded, harmless};
 use crate::cli::output::{Cell, Style, Table, print};
 use crate::domain::{EndpointId, StatusWord};
 use crate::view::System;
@@ -39,13 +39,12 @@ fn describe(asked: &Asked, read: &Read, system: &System) -> String {
         let word = if times.absolute { "since" } else { "for" };
         text = format!("{text}  {word} {}", times.show(row.since));
     }
-    text += "\n";
-    if !row.message().is_empty() {
-        text += &(harmless(row.message()) + "\n");
-    }
+    let mut lines = vec![text, harmless(row.message())];
     if !read.is_current() {
-        text += "The status does not speak of the newest spec yet.\n";
+        lines.push("The status does not speak of the newest spec yet.".to_owned());
     }
+    lines.retain(|line| !line.is_empty());
+    let mut text: String = lines.iter().map(|line| folded(line, width, 0) + "\n").collect();
     let Some(object) = row.object() else { return text };
     let status = object.status.clone().unwrap_or_default();
     let mut conditions = Table::new(&["CONDITION", "STATUS", "REASON", "SINCE", "MESSAGE"]);

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use super::Asked;
 use super::rows::{self, Read};
 use crate::cli::CliError;
-use crate::cli::output::text::{age, count, harmless};
-use crate::cli::output::{Style, print};
+use crate::cli::output::text::{age, count, folded, harmless};
+use crate::cli::output::{Screen, Style, print};
 use crate::domain::StatusWord;
 use crate::view::System;
 use crate::view::system::{Mode, RegistryLink, Role};
@@ -16,6 +16,9 @@ const FIRST: usize = 5;
 /// States that somebody should look at, worst first.
 const ATTENTION: [StatusWord; 4] =
     [StatusWord::Failing, StatusWord::Rejected, StatusWord::Degraded, StatusWord::Unknown];
+
+/// What stands in front of a line.
+const LABEL: &str = "              ";
 
 type Counts = BTreeMap<StatusWord, usize>;
 
@@ -37,7 +40,7 @@ pub async fn show(asked: &Asked) -> Result<Vec<Read>, CliError> {
     let mut endpoints = asked.endpoints(wanted).await?;
     let counts = if narrowed { counted(&endpoints) } else { system.counts.clone() };
     let times = asked.times(system.now);
-    let mut text = heading(&asked.client.url(), &system, &counts, asked.screen.colours);
+    let mut text = heading(&asked.client.url(), &system, &counts, &asked.screen);
     let listed = args.all || !args.status.is_empty();
     if !args.status.is_empty() {
         endpoints.retain(|read| args.status.contains(&read.row.word));
@@ -52,7 +55,7 @@ pub async fn show(asked: &Asked) -> Result<Vec<Read>, CliError> {
             (false, true) => format!("NEEDS ATTENTION ({first} of {}; --all for the rest)", count(total)),
             (false, false) => format!("NEEDS ATTENTION ({total})"),
         };
-        text = format!("{text}\n{title}\n");
+        text = format!("{text}\n{}\n", folded(&title, asked.screen.width, 2));
         let mut rows = rows::listing(&endpoints, args.output.output, &times);
         if !listed {
             let keep: Vec<String> = shown.iter().take(first).map(|read| read.row.id.to_string()).collect();
@@ -71,7 +74,7 @@ fn counted(endpoints: &[Read]) -> Counts {
 }
 
 /// The lines above the table.
-fn heading(url: &str, system: &System, counts: &Counts, colours: bool) -> String {
+fn heading(url: &str, system: &System, counts: &Counts, screen: &Screen) -> String {
     let age_of = |at| age(system.now.duration_since(at).as_secs());
     let mode = match system.mode {
         Mode::Kubernetes => "kubernetes",
@@ -103,8 +106,13 @@ fn heading(url: &str, system: &System, counts: &Counts, colours: bool) -> String
     lines.extend(
         waiting.map(|(name, problem)| format!("Trouble       {}: {}", harmless(name), harmless(problem))),
     );
-    lines.push(format!("Endpoints     {}", summary(counts, colours)));
-    lines.join("\n") + "\n"
+    if let Some(failure) = &system.mass_failure {
+        let (what, then) = failure.sentences(|at| at.strftime("%H:%M:%S UTC").to_string());
+        lines.push(format!("Mass failure  {}", harmless(&what)));
+        lines.push(format!("{LABEL}{}", harmless(&then)));
+    }
+    lines.push(format!("Endpoints     {}", summary(counts, screen.colours)));
+    lines.iter().map(|line| folded(line, screen.width, LABEL.len()) + "\n").collect()
 }
 
 fn registry(link: &RegistryLink, age_of: impl Fn(jiff::Timestamp) -> String) -> String {
@@ -153,6 +161,8 @@ mod tests {
 
     use super::*;
 
+    const PIPE: Screen = Screen { terminal: false, width: None, colours: false };
+
     fn system(registry: &serde_json::Value) -> System {
         serde_json::from_value(json!({
             "version": "0.1.0", "mode": "kubernetes", "role": "active", "startedAt": "2026-11-23T07:00:00Z",
@@ -169,7 +179,7 @@ mod tests {
         let link = json!({"url": "http://r:8000", "reachable": true, "mirrored": 9999, "pending": 1});
         let counts = Counts::from([(StatusWord::Ready, 9880), (StatusWord::Failing, 120)]);
         assert_eq!(
-            heading("http://localhost:9000", &system(&link), &counts, false),
+            heading("http://localhost:9000", &system(&link), &counts, &PIPE),
             "Orchestrator  http://localhost:9000   kubernetes · active · up 3h12m · v0.1.0\n\
              Registry      http://r:8000   reachable · 9,999 of 10,000 mirrored\n\
              Probes        333/s · lag p95 420 ms · last finished 2s ago\n\
@@ -178,9 +188,37 @@ mod tests {
         );
         let away = json!({"url": "http://r:8000", "reachable": false, "awaySince": "2026-11-23T10:02:00Z",
                           "problem": "connection refused", "mirrored": 0, "pending": 3});
-        let text = heading("u", &system(&away), &Counts::new(), false);
+        let text = heading("u", &system(&away), &Counts::new(), &PIPE);
         assert!(text.contains("not reachable for 10m (connection refused) · 0 of 3 mirrored"), "{text}");
         assert!(text.ends_with("Endpoints     none\n"), "{text}");
+    }
+
+    #[test]
+    fn on_a_narrow_screen_the_heading_goes_on_below_itself() {
+        let link = json!({"url": format!("http://{}:8000", "r".repeat(80)), "reachable": true, "mirrored": 1, "pending": 1});
+        for width in [20, 40, 60] {
+            let screen = Screen { terminal: true, width: Some(width), colours: true };
+            let counts = StatusWord::ALL.map(|word| (word, 1000)).into();
+            let text = heading("http://localhost:9000", &system(&link), &counts, &screen);
+            for line in text.lines() {
+                assert!(textwrap::core::display_width(line) <= width, "{width}: {line:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_mass_failure_says_until_when_statuses_are_held_and_what_the_canaries_say() {
+        let mut system = system(&json!(null));
+        system.mass_failure = serde_json::from_value(json!({
+            "since": "2026-11-23T10:10:00Z", "healthy": 50, "failing": 42, "heldUntil": "2026-11-23T10:15:00Z",
+            "canaries": [{"name": "API server"}, {"name": "resolver", "problem": "no answer within 3 s"}],
+        }))
+        .unwrap();
+        let text = heading("u", &system, &Counts::new(), &PIPE);
+        let said = "Mass failure  42 of 50 healthy targets began to fail within one period.\n              The fault may \
+                    be on this side (network, DNS): statuses are held until 10:15:00 UTC, then become Unknown. \
+                    Canary resolver fails: no answer within 3 s.\n";
+        assert!(text.contains(said), "{text}");
     }
 
     #[test]
