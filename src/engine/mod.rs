@@ -6,12 +6,14 @@ mod changes;
 #[cfg(test)]
 pub mod fixtures;
 mod guard;
+mod meters;
 mod pulse;
 mod table;
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use futures::FutureExt as _;
 use tokio::sync::Notify;
@@ -24,6 +26,8 @@ use crate::probe::Probe;
 
 pub use changes::Changes;
 pub use guard::{Canary, MassFailure};
+use meters::Asked;
+pub use meters::{Ended, Kind, Meters};
 pub use pulse::Pace;
 use table::{Effect, Start, Table};
 
@@ -74,6 +78,7 @@ struct Shared {
     changes: Changes,
     canaries: Vec<Canary>,
     counters: Counters,
+    meters: Meters,
     tasks: TaskTracker,
 }
 
@@ -93,6 +98,7 @@ impl Engine {
                 changes: Changes::default(),
                 canaries,
                 counters: Counters::default(),
+                meters: Meters::default(),
                 tasks: TaskTracker::new(),
             }),
         }
@@ -130,6 +136,26 @@ impl Engine {
     /// What was counted.
     pub fn counters(&self) -> &Counters {
         &self.shared.counters
+    }
+
+    /// What was measured.
+    pub fn meters(&self) -> &Meters {
+        &self.shared.meters
+    }
+
+    /// How long the last probe that passed took: of each endpoint its slowest target.
+    pub fn latencies(&self) -> HashMap<EndpointId, Duration> {
+        self.table().latencies()
+    }
+
+    /// Targets that are due and wait for a limit.
+    pub fn waiting(&self) -> usize {
+        self.table().waiting()
+    }
+
+    /// The shortest period of the targets that are probed; `None` when none is.
+    pub fn shortest_period(&self) -> Option<Duration> {
+        self.table().shortest_period()
     }
 
     /// Targets, and probes in flight.
@@ -176,17 +202,21 @@ impl Engine {
         while let Some(start) = table.next_start() {
             let Start { key, target, spec } = start;
             let engine = self.clone();
+            let protocol = Asked::of(spec.protocol.name());
             let asked = self.shared.probe.probe(target, spec);
             let task = self.shared.tasks.spawn(async move {
+                let started = Instant::now();
                 let outcome = std::panic::AssertUnwindSafe(asked).catch_unwind().await;
-                engine.finished(key, outcome.ok());
+                engine.finished(key, protocol, outcome.ok(), started.elapsed());
             });
-            table.started(key, task.abort_handle());
+            if let Some(late) = table.started(key, task.abort_handle()) {
+                self.shared.meters.late.observe(late.as_secs_f64());
+            }
             self.shared.counters.started.fetch_add(1, Ordering::Relaxed);
         }
     }
 
-    fn finished(&self, key: table::Key, outcome: Option<Outcome>) {
+    fn finished(&self, key: table::Key, protocol: Asked, outcome: Option<Outcome>, took: Duration) {
         let counters = &self.shared.counters;
         let outcome = outcome.unwrap_or_else(|| {
             counters.panics.fetch_add(1, Ordering::Relaxed);
@@ -202,6 +232,7 @@ impl Engine {
                 tracing::warn!(reason = %failure.reason, "a probe could not be made: {}", failure.message);
             }
         }
+        self.shared.meters.ended(protocol, &outcome, took);
         let (effect, look) = {
             let mut table = self.table();
             let effect = table.finished(key, &outcome);

@@ -82,6 +82,8 @@ struct Entry {
     failing_since: Option<Duration>,
     /// What is said of it while our own side is suspected.
     held: Option<guard::Held>,
+    /// Of the last probe that passed.
+    latency: Option<Duration>,
 }
 
 #[derive(Default)]
@@ -135,6 +137,23 @@ impl Table {
     /// Since it was made.
     pub fn age(&self) -> Duration {
         self.origin.elapsed()
+    }
+
+    pub fn waiting(&self) -> usize {
+        self.ready.len() + self.hosts.values().map(|host| host.waiting.len()).sum::<usize>()
+    }
+
+    pub fn shortest_period(&self) -> Option<Duration> {
+        self.entries.values().filter(|entry| entry.timer.is_some()).map(|entry| entry.spec.period).min()
+    }
+
+    pub fn latencies(&self) -> HashMap<EndpointId, Duration> {
+        let mut slowest = HashMap::new();
+        for (id, (_, keys)) in &self.endpoints {
+            let latencies = keys.iter().filter_map(|key| self.entries.get(key)?.latency);
+            slowest.extend(latencies.max().map(|latency| (id.clone(), latency)));
+        }
+        slowest
     }
 
     pub fn pace(&mut self) -> Pace {
@@ -193,6 +212,7 @@ impl Table {
                 remote: is_remote(target),
                 failing_since: None,
                 held: None,
+                latency: None,
             },
         );
         key
@@ -328,14 +348,15 @@ impl Table {
         None
     }
 
-    /// The probe of `key` runs now.
-    pub fn started(&mut self, key: Key, task: AbortHandle) {
-        if let Some(entry) = self.entries.get_mut(&key) {
-            entry.activity = Activity::InFlight(task);
-            self.pulse.started(self.origin.elapsed().saturating_sub(entry.slot));
-            self.in_flight += 1;
-            self.hosts.entry(entry.target.lookup.clone()).or_default().in_flight += 1;
-        }
+    /// The probe of `key` runs now; answers how late that is.
+    pub fn started(&mut self, key: Key, task: AbortHandle) -> Option<Duration> {
+        let entry = self.entries.get_mut(&key)?;
+        entry.activity = Activity::InFlight(task);
+        let late = self.origin.elapsed().saturating_sub(entry.slot);
+        self.pulse.started(late);
+        self.in_flight += 1;
+        self.hosts.entry(entry.target.lookup.clone()).or_default().in_flight += 1;
+        Some(late)
     }
 
     fn release(&mut self, host: &Lookup) {
@@ -358,6 +379,9 @@ impl Table {
         entry.activity = Activity::Idle;
         let now = self.origin.elapsed();
         self.pulse.finished(now);
+        if let Outcome::Passed { latency } = outcome {
+            entry.latency = Some(*latency);
+        }
         let host = entry.target.lookup.clone();
         let spec = Arc::clone(&entry.spec);
         let shown = entry.held.is_some().then(|| entry.shown().clone());
