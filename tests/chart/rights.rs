@@ -40,8 +40,8 @@ const WATCHED: [&str; 9] = [
 ];
 const OWN: [&str; 3] = [
     "coordination.k8s.io/leases[] create",
-    "coordination.k8s.io/leases[one-configurable-agents-orchestrator] get",
-    "coordination.k8s.io/leases[one-configurable-agents-orchestrator] update",
+    "coordination.k8s.io/leases[one-configurable-agents] get",
+    "coordination.k8s.io/leases[one-configurable-agents] update",
 ];
 
 fn set(words: &[&str]) -> BTreeSet<String> {
