@@ -39,17 +39,19 @@ fn manifest(what: &str, more: &[&str]) -> String {
 }
 
 /// The part of the render that says what the orchestrator may do.
-const RIGHTS: [&str; 4] = [
+const RIGHTS: [&str; 6] = [
     "--show-only",
     "templates/orchestrator/serviceaccount.yaml",
     "--show-only",
     "templates/orchestrator/rbac.yaml",
+    "--show-only",
+    "templates/user-roles.yaml",
 ];
 
 const FILES: [(&str, &str, &[&str]); 4] = [
     (
         "deploy/rbac.yaml",
-        "What the orchestrator may do, and nothing else: for one that runs outside the cluster.",
+        "What the orchestrator may do, for one that runs outside the cluster; and roles that are bound to nobody.",
         &RIGHTS,
     ),
     (
