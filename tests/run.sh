@@ -87,6 +87,8 @@ install_packages() {
   command -v cc >/dev/null || missing+=(gcc libc6-dev)
   command -v setpriv >/dev/null || missing+=(util-linux)
   [ -e /etc/ssl/certs/ca-certificates.crt ] || missing+=(ca-certificates)
+  command -v curl >/dev/null || missing+=(curl)
+  [ -x /usr/bin/promtool ] || missing+=(prometheus) # the judge of metrics, rules and runbooks
   $fast || [ -x /usr/bin/chromium ] || [ -n "${CHROMIUM:-}" ] || missing+=(chromium fonts-dejavu-core)
   [ ${#missing[@]} -eq 0 ] && return 0
   if [ "$(id -u)" -ne 0 ] || ! command -v apt-get >/dev/null; then

@@ -13,6 +13,8 @@ use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta};
 use kube::api::PostParams;
 use kube::{Api, Client};
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
 use rand::RngExt as _;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -70,6 +72,7 @@ pub struct Election {
     settings: LeaseSettings,
     /// Called whenever the API server has answered.
     heard: Box<dyn Fn() + Send + Sync>,
+    renewals: Family<[(&'static str, &'static str); 1], Counter>,
     /// What the record looked like when it last changed, and when we saw that.
     seen: Option<(String, Instant)>,
     /// The highest epoch that was ever seen: a Lease that somebody emptied starts no lower.
@@ -78,11 +81,17 @@ pub struct Election {
 
 impl Election {
     /// Makes no call yet.
-    pub fn new(client: Client, settings: LeaseSettings, heard: Box<dyn Fn() + Send + Sync>) -> Self {
+    pub fn new(
+        client: Client,
+        settings: LeaseSettings,
+        heard: Box<dyn Fn() + Send + Sync>,
+        renewals: Family<[(&'static str, &'static str); 1], Counter>,
+    ) -> Self {
         Election {
             api: Api::namespaced(client, &settings.namespace),
             settings,
             heard,
+            renewals,
             seen: None,
             highest: 0,
         }
@@ -192,6 +201,12 @@ impl Election {
             }
             let asked = Instant::now();
             let renewed = timed(self.renew(held)).await;
+            let result = match &renewed {
+                Ok(true) => "ok",
+                Ok(false) => "lost",
+                Err(_) => "error",
+            };
+            self.renewals.get_or_create(&[("result", result)]).inc();
             if renewed.is_ok() {
                 (self.heard)();
             }
