@@ -10,7 +10,9 @@ use serde_json::{Value, json};
 use crate::support::{ControlPlane, Proc, TestDns, Version, eventually, free_port, work_dir};
 
 pub const NAMESPACE: &str = "configurable-agents";
-pub const ACCOUNT: &str = "system:serviceaccount:configurable-agents:orchestrator";
+/// Of `deploy/rbac.yaml`.
+pub const ORCHESTRATOR: &str = "configurable-agents-orchestrator";
+pub const ACCOUNT: &str = "system:serviceaccount:configurable-agents:configurable-agents-orchestrator";
 
 /// A control plane with the CRD and the orchestrator's rights, a DNS server, and a place for files.
 pub struct Bed {
@@ -62,7 +64,7 @@ impl Bed {
 
     /// A kubeconfig of the orchestrator's ServiceAccount, perhaps through a proxy.
     pub async fn kubeconfig(&self, server: Option<SocketAddr>) -> PathBuf {
-        self.plane.service_account_kubeconfig(NAMESPACE, "orchestrator", server).await
+        self.plane.service_account_kubeconfig(NAMESPACE, ORCHESTRATOR, server).await
     }
 
     /// `orchestrator start` with the flags that every scenario needs.
