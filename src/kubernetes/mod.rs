@@ -14,6 +14,7 @@ mod error;
 mod lease;
 mod queue;
 mod reconcile;
+mod references;
 mod watch;
 
 use std::collections::HashMap;
@@ -32,6 +33,7 @@ use crate::mirror::{Mirror, Source, Surroundings};
 use crate::ops::health::{Check, Health};
 use crate::ops::metrics::{Metrics, Number};
 use crate::registry_client::OrchestratorIdentity;
+use crate::vault::Vault;
 use crate::view::View;
 use crate::view::system::Role;
 
@@ -42,6 +44,8 @@ pub use error::{Error, Problem};
 use lease::Election;
 pub use lease::LeaseSettings;
 use reconcile::Context;
+pub use references::ReaderRoles;
+use references::References;
 
 /// For one call to the API server.
 const CALL: Duration = Duration::from_secs(10);
@@ -75,6 +79,10 @@ pub struct Settings {
     pub identity: OrchestratorIdentity,
     /// Where objects are shown.
     pub view: View,
+    /// Where what specs name of Secrets and ConfigMaps is kept.
+    pub vault: Vault,
+    /// What a tenant binds to let them be read.
+    pub readers: ReaderRoles,
 }
 
 /// Runs until `shutdown` (clean: `Ok`) or until going on would be wrong.
@@ -150,6 +158,7 @@ pub async fn run(
         rules: settings.rules,
         engine: engine.clone(),
         mirror: mirror.clone(),
+        references: References::new(client.clone(), settings.vault, settings.readers),
         changes: changes.clone(),
         publisher,
         held: held.clone(),
@@ -220,6 +229,8 @@ async fn activate(
         active.clone(),
     ));
     tracker.spawn(retain(Arc::clone(&context), caches.clone(), active.clone()));
+    let (reading, stop) = (Arc::clone(&context), active.clone());
+    tracker.spawn(async move { reading.references.keep_read(&reading.changes, stop).await });
 
     identity.orchestrator_id.clone_from(&context.held.uid);
     let source = Source { id: context.held.uid.clone(), epoch: context.held.epoch };

@@ -2,6 +2,7 @@
 //! the log. Everything in between is the same engine, the same `plan`, the same mirror.
 
 mod catalog;
+mod data;
 mod directory;
 mod doubt;
 mod objects;
@@ -22,6 +23,7 @@ use crate::engine::Engine;
 use crate::mirror::{Mirror, Source, Surroundings};
 use crate::ops::health::{Check, Health};
 use crate::registry_client::OrchestratorIdentity;
+use crate::vault::Vault;
 use crate::view::View;
 use catalog::{Catalog, News};
 use directory::{Reader, Reading, Watch};
@@ -58,6 +60,8 @@ pub struct Settings {
     pub identity: OrchestratorIdentity,
     /// Where objects are shown.
     pub view: View,
+    /// Where what specs name of Secrets and ConfigMaps is kept.
+    pub vault: Vault,
 }
 
 /// A status or an object that could not be written is tried again this soon.
@@ -91,6 +95,7 @@ pub async fn run(
         mirror.clone(),
         store.clone(),
         view.clone(),
+        settings.vault,
     );
 
     let changes = engine.changes();

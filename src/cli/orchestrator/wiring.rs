@@ -25,8 +25,9 @@ use crate::mirror::Mirror;
 use crate::ops::metrics::Number;
 use crate::ops::now;
 use crate::ops::server::{self, Shown};
-use crate::probe::{Prober, Resolver, ResolverSettings, SharedPolicy};
+use crate::probe::{Prober, Resolver, ResolverSettings, SharedPolicy, Tls};
 use crate::registry_client::{Client, ClientSettings};
+use crate::vault::Vault;
 use crate::view::{Fetch, Records, View};
 
 /// Addresses of our own are looked up again this often.
@@ -38,6 +39,7 @@ pub struct Wiring {
     pub mirror: Mirror,
     pub shown: Shown,
     pub view: View,
+    pub vault: Vault,
     pages: (dashboard::Shown, dashboard::Settings),
     resolver: Resolver,
     policy: SharedPolicy,
@@ -69,7 +71,9 @@ impl Wiring {
         })?;
         let base = TargetPolicy::new(profile, all(&args.allow_targets), all(&args.deny_targets));
         let policy: SharedPolicy = Arc::new(RwLock::new(Arc::new(base.clone())));
-        let prober = Prober::new(resolver.clone(), Arc::clone(&policy));
+        let vault = Vault::default();
+        let tls = Tls::new(vault.clone(), now);
+        let prober = Prober::new(resolver.clone(), Arc::clone(&policy), tls);
         let limits = Limits {
             in_flight: args.max_in_flight as usize,
             per_host: args.max_in_flight_per_host as usize,
@@ -94,6 +98,7 @@ impl Wiring {
             mirror,
             shown,
             view,
+            vault,
             pages,
             resolver,
             policy,
@@ -123,6 +128,7 @@ impl Wiring {
             latency_threshold: Duration::from_millis(u64::from(args.default_latency_threshold_milliseconds)),
             path: args.default_path.clone(),
             min_period: seconds(args.min_period_seconds),
+            certificate_expiry: Duration::from_hours(24 * u64::from(args.certificate_expiry_days)),
         };
         let naming = if cluster { Naming::Cluster(args.cluster_domain.clone()) } else { Naming::System };
         let agent_ids = match args.agent_ids {
