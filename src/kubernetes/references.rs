@@ -27,7 +27,7 @@ const APART: Duration = Duration::from_millis(20);
 /// An object that a target seems to know a newer version of is read at once, but not more often than this.
 const SUSPECT_APART: Duration = Duration::from_secs(1);
 
-/// The ClusterRoles that a tenant binds in the own namespace.
+/// What a tenant binds in the own namespace: ClusterRoles, or `Role/NAME`.
 #[derive(Clone, Debug)]
 pub struct ReaderRoles {
     /// `get` on Secrets.
@@ -198,11 +198,12 @@ fn grant(namespace: &str, role: &str, refusal: &str) -> String {
         }
         None => format!("{{kind: User, apiGroup: rbac.authorization.k8s.io, name: \"{user}\"}}"),
     };
+    let (kind, role) = role.split_once('/').unwrap_or(("ClusterRole", role));
     // Quoted: a namespace may be called 123 or null.
     format!(
         "{{apiVersion: rbac.authorization.k8s.io/v1, kind: RoleBinding, \
          metadata: {{name: \"{role}\", namespace: \"{namespace}\"}}, \
-         roleRef: {{apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: \"{role}\"}}, \
+         roleRef: {{apiGroup: rbac.authorization.k8s.io, kind: {kind}, name: \"{role}\"}}, \
          subjects: [{subject}]}}"
     )
 }
@@ -224,5 +225,7 @@ mod tests {
             person.contains(r#"kind: User, apiGroup: rbac.authorization.k8s.io, name: "jane@example.com""#)
         );
         assert_eq!(grant("a", "r", "no"), "");
+        let own = grant("a", "Role/r", refusal);
+        assert!(own.contains(r#"kind: Role, name: "r""#) && own.contains(r#"metadata: {name: "r""#), "{own}");
     }
 }

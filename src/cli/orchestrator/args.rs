@@ -192,10 +192,10 @@ pub struct StartArgs {
     /// Which explicit agent ids objects may have.
     #[arg(long, value_enum, default_value_t = AgentIdPolicy::Namespace, help_heading = "Cluster", hide_short_help = true)]
     pub agent_ids: AgentIdPolicy,
-    /// `ClusterRole` that lets Secrets be read: what the status asks a tenant to bind.
+    /// The role that lets Secrets be read: what a status asks a tenant to bind. `Role/NAME` where it is no `ClusterRole`.
     #[arg(
         long,
-        default_value = "configurable-agents-secret-reader",
+        default_value = "configurable-agents:configurable-agents:secret-reader",
         value_name = "NAME",
         env = "SECRET_READER_ROLE",
         help_heading = "Cluster",
@@ -205,7 +205,7 @@ pub struct StartArgs {
     /// The same for `ConfigMaps`.
     #[arg(
         long,
-        default_value = "configurable-agents-configmap-reader",
+        default_value = "configurable-agents:configurable-agents:configmap-reader",
         value_name = "NAME",
         env = "CONFIGMAP_READER_ROLE",
         help_heading = "Cluster",
