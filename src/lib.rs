@@ -30,5 +30,6 @@ pub mod probe;
 pub mod registry;
 pub mod registry_client;
 pub mod standalone;
+pub mod vault;
 pub mod view;
 pub mod web;

@@ -22,7 +22,7 @@ use wiring::Wiring;
 
 use super::output::{Screen, note};
 use super::{CliError, Code, bind_error, bind_ops, registry::DiscoverArgs, registry::explain, sample_agent};
-use crate::kubernetes::{self, Cluster, ClusterSettings, LeaseSettings};
+use crate::kubernetes::{self, Cluster, ClusterSettings, LeaseSettings, ReaderRoles};
 use crate::ops::health::{Check, Health};
 use crate::ops::shutdown;
 use crate::registry::{self, Access, DatabaseUrl};
@@ -228,6 +228,11 @@ async fn in_cluster(
         lease,
         identity: identity(args, "kubernetes"),
         view: wiring.view.clone(),
+        vault: wiring.vault.clone(),
+        readers: ReaderRoles {
+            secrets: args.secret_reader_role.clone(),
+            config_maps: args.configmap_reader_role.clone(),
+        },
     };
     // Before the first probe.
     wiring.refresh_own_addresses().await;
@@ -257,6 +262,7 @@ async fn over_directory(args: &StartArgs, wiring: &Wiring, stop: CancellationTok
         identity: identity(args, "standalone"),
         view: wiring.view.clone(),
         looks: wiring.instruments.cluster.looks.clone(),
+        vault: wiring.vault.clone(),
     };
     wiring.refresh_own_addresses().await;
     let (engine, mirror) = (wiring.engine.clone(), wiring.mirror.clone());

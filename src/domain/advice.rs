@@ -27,12 +27,14 @@ impl Reason {
                 "Create the Secret or ConfigMap that the message names in the namespace of this object."
             }
             Reason::SecretKeyMissing => {
-                "Add the key that the message names to the Secret, or name another key."
+                "Put what the message asks for under the key that it names, or name another key."
             }
             Reason::SecretNotPermitted => {
-                "Apply the RoleBinding that the message prints, and let the Secret name the hosts that may see it."
+                "Do what the message says: apply the RoleBinding that it prints, label the Secret, or name the host in its annotation."
             }
-            Reason::CABundleInvalid => "Put at least one PEM certificate into the bundle.",
+            Reason::CABundleInvalid => {
+                "Put at least one PEM certificate into the bundle, and nothing but certificates."
+            }
             Reason::ServiceNotFound => {
                 "Create the Service in the namespace of this object, or correct `serviceRef.name`."
             }
@@ -64,7 +66,9 @@ impl Reason {
             Reason::TLSHandshakeFailed => {
                 "See whether the port speaks TLS, and in a version not older than 1.2."
             }
-            Reason::TLSCertificateExpired => "Renew the agent's certificate.",
+            Reason::TLSCertificateExpired => {
+                "Renew the agent's certificate; if it is not valid yet, compare the clocks of agent and orchestrator."
+            }
             Reason::TLSUntrusted => "Name the authority that issued the certificate in `probe.tls.caRef`.",
             Reason::TLSHostnameMismatch => {
                 "Issue a certificate for this host, or set `probe.tls.serverName` to the name that is in it."
@@ -95,9 +99,11 @@ impl Reason {
                 "Update the agent, or this program, to a common protocol version."
             }
             Reason::AuthenticationRequired => {
-                "Set `probe.onAuthenticationRequired: Pass` if a 401 is the right answer to a stranger, or probe a path that needs no credentials."
+                "Name a credential in `probe.credentialsRef`, probe a path that needs none, or set `probe.onAuthenticationRequired: Pass` if that is the right answer to a stranger."
             }
-            Reason::CredentialsRejected => "Renew the credentials, or permit the probe's path to everybody.",
+            Reason::CredentialsRejected => {
+                "Renew the credentials in the Secret, or permit the probe's path to everybody."
+            }
             Reason::RegistryUnavailable => {
                 "Start the registry, or correct --registry-url. Changes are kept and sent once it answers."
             }

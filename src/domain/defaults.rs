@@ -20,6 +20,8 @@ pub struct ProbeDefaults {
     pub path: String,
     /// `--min-period-seconds`: a shorter period is not accepted.
     pub min_period: Duration,
+    /// `--certificate-expiry-days`: a certificate that ends sooner is worth a look.
+    pub certificate_expiry: Duration,
 }
 
 impl Default for ProbeDefaults {
@@ -32,6 +34,7 @@ impl Default for ProbeDefaults {
             latency_threshold: Duration::from_secs(1),
             path: "/health".to_owned(),
             min_period: Duration::from_secs(1),
+            certificate_expiry: Duration::from_hours(14 * 24),
         }
     }
 }

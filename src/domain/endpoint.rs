@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::reference::{CredentialSpec, TlsSpec};
 use super::{Reason, Thresholds};
 
 /// Namespace and name.
@@ -157,6 +158,12 @@ pub struct ProbeSpec {
     pub latency_threshold: Duration,
     /// What a 401 means.
     pub on_authentication_required: OnAuthenticationRequired,
+    /// `None`: no TLS.
+    pub tls: Option<TlsSpec>,
+    /// `None`: nothing is sent.
+    pub credential: Option<CredentialSpec>,
+    /// A certificate that ends sooner is worth a look.
+    pub certificate_expiry: Duration,
 }
 
 /// How many targets must pass.

@@ -1,7 +1,7 @@
 //! Hysteresis: from the outcomes of one target to its state.
 
 use super::condition::{MAX_TARGET_MESSAGE, cut_to};
-use super::{Failure, Outcome, Reason, StatusWord};
+use super::{Certificate, Failure, Outcome, Reason, StatusWord};
 use std::time::Duration;
 
 /// How many consecutive outcomes change a known state.
@@ -44,6 +44,8 @@ pub struct TargetState {
     pub healthy: Tri,
     /// Is it slower than the threshold?
     pub slow: bool,
+    /// Does its certificate end soon?
+    pub expiring: bool,
     /// The policy denies one of its addresses: why.
     pub denied: Option<String>,
     /// Why it is not known, while it is not.
@@ -57,6 +59,7 @@ impl TargetState {
             reachable: Tri::Unknown,
             healthy: Tri::Unknown,
             slow: false,
+            expiring: false,
             denied: None,
             unknown: Failure {
                 reason: Reason::NotYetProbed,
@@ -95,6 +98,11 @@ impl TargetState {
                 Reason::LatencyAboveThreshold,
                 "Answers, but slower than latencyThresholdMilliseconds.",
             ),
+            (Tri::True, Tri::True) if self.expiring => (
+                StatusWord::Degraded,
+                Reason::CertificateExpiringSoon,
+                "Answers, but its certificate ends soon.",
+            ),
             (Tri::True, Tri::True) => (StatusWord::Ready, Reason::Ready, "Answers."),
             _ => (StatusWord::Unknown, self.unknown.reason, &self.unknown.message),
         }
@@ -110,6 +118,7 @@ impl TargetState {
                 state.reachable = Tri::True;
                 state.healthy = Tri::True;
                 state.slow = reason == Reason::LatencyAboveThreshold;
+                state.expiring = reason == Reason::CertificateExpiringSoon;
             }
             StatusWord::Failing => {
                 state.healthy = Tri::False(failure());
@@ -188,6 +197,9 @@ pub struct Machine {
     reach: Streaks,
     health: Streaks,
     latency: Streaks,
+    expiry: Streaks,
+    /// The newest certificate that was shown.
+    certificate: Option<Certificate>,
     unknown: Streaks,
     /// The newest failure of a target that did accept a connection.
     answered: Option<Failure>,
@@ -207,6 +219,8 @@ impl Machine {
             reach: Streaks::default(),
             health: Streaks::default(),
             latency: Streaks::default(),
+            expiry: Streaks::default(),
+            certificate: None,
             unknown: Streaks::default(),
             answered: None,
         }
@@ -215,6 +229,11 @@ impl Machine {
     /// What is known now.
     pub fn state(&self) -> &TargetState {
         &self.state
+    }
+
+    /// The certificate that the target last showed with an answer.
+    pub fn certificate(&self) -> Option<Certificate> {
+        self.certificate
     }
 
     /// Takes one outcome in. Answers whether anything changed that others see. The first outcome of
@@ -230,11 +249,12 @@ impl Machine {
                 *self = Machine::default();
                 self.state.denied = Some(message);
             }
-            Outcome::Passed { latency } => {
+            Outcome::Passed { latency, certificate } => {
                 self.state.denied = None;
                 turn(&mut self.state.reachable, &mut self.reach, Ok(()), thresholds);
                 turn(&mut self.state.healthy, &mut self.health, Ok(()), thresholds);
                 self.latency(*latency > slow_above, thresholds);
+                self.expiry(*certificate, thresholds);
                 self.agree();
             }
             Outcome::Failed(failure) => {
@@ -292,6 +312,21 @@ impl Machine {
         let first = self.state.unknown.reason == Reason::NotYetProbed;
         if self.state.unknown.reason != failure.reason && (first || in_a_row >= thresholds.failure) {
             self.state.unknown = failure.clone();
+        }
+    }
+
+    /// The same number of probes both ways: behind one name there may be two certificates.
+    fn expiry(&mut self, certificate: Option<Certificate>, thresholds: Thresholds) {
+        self.certificate = certificate;
+        if certificate.is_some_and(|certificate| certificate.soon) {
+            self.expiry.fail(Reason::CertificateExpiringSoon);
+        } else {
+            self.expiry.pass();
+        }
+        if self.expiry.failures >= thresholds.failure {
+            self.state.expiring = true;
+        } else if self.expiry.passes >= thresholds.failure {
+            self.state.expiring = false;
         }
     }
 

@@ -8,7 +8,7 @@ fn failed(reason: Reason) -> Outcome {
 }
 
 fn passed() -> Outcome {
-    Outcome::Passed { latency: Duration::from_millis(5) }
+    Outcome::Passed { latency: Duration::from_millis(5), certificate: None }
 }
 
 fn run(outcomes: &[Outcome], thresholds: Thresholds) -> Machine {
@@ -90,7 +90,7 @@ fn our_own_fault_moves_no_streak_and_names_itself_only_without_a_verdict() {
 
 #[test]
 fn latency_degrades_after_the_threshold_and_recovers_after_as_many() {
-    let slow = Outcome::Passed { latency: Duration::from_secs(2) };
+    let slow = Outcome::Passed { latency: Duration::from_secs(2), certificate: None };
     let mut outcomes = vec![slow.clone(), slow.clone()];
     assert_eq!(run(&outcomes, THREE_ONE).state().summary().0, StatusWord::Ready);
     outcomes.push(slow.clone());
@@ -99,6 +99,26 @@ fn latency_degrades_after_the_threshold_and_recovers_after_as_many() {
     assert_eq!(run(&outcomes, THREE_ONE).state().summary().0, StatusWord::Degraded);
     outcomes.extend([passed(), passed(), passed()]);
     assert_eq!(run(&outcomes, THREE_ONE).state().summary().0, StatusWord::Ready);
+}
+
+#[test]
+fn a_certificate_that_ends_soon_degrades_and_two_behind_one_name_do_not_flap() {
+    let shown = |soon| Outcome::Passed {
+        latency: Duration::from_millis(5),
+        certificate: Some(Certificate { ends: jiff::Timestamp::UNIX_EPOCH, soon }),
+    };
+    let mut machine = run(&[shown(true), shown(true), shown(true)], THREE_ONE);
+    assert_eq!(machine.state().summary().1, Reason::CertificateExpiringSoon);
+    let (word, reason, message) = machine.state().summary();
+    assert_eq!(TargetState::restore(word, reason, message).as_ref(), Some(machine.state()));
+    for n in 0..20 {
+        assert!(!machine.step(&shown(n % 2 == 0), THREE_ONE, SLOW), "{n}");
+    }
+    for _ in 0..3 {
+        machine.step(&shown(false), THREE_ONE, SLOW);
+    }
+    assert_eq!(machine.state().summary().1, Reason::Ready);
+    assert_eq!(machine.certificate().map(|shown| shown.soon), Some(false));
 }
 
 #[test]
@@ -113,7 +133,7 @@ fn a_denied_name_is_rejected_at_once_and_heals_alone() {
 fn any_outcome() -> impl Strategy<Value = Outcome> {
     prop_oneof![
         4 => Just(passed()),
-        1 => Just(Outcome::Passed { latency: Duration::from_secs(5) }),
+        1 => Just(Outcome::Passed { latency: Duration::from_secs(5), certificate: None }),
         2 => Just(failed(Reason::ConnectionRefused)),
         2 => Just(failed(Reason::ConnectTimeout)),
         2 => Just(failed(Reason::UnexpectedStatus)),

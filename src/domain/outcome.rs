@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
+
 use super::Reason;
 
 /// A probe that did not pass.
@@ -14,6 +16,15 @@ pub struct Failure {
     pub message: String,
 }
 
+/// The certificate of a target.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Certificate {
+    /// When it ends.
+    pub ends: Timestamp,
+    /// That is soon ([`super::ProbeSpec::certificate_expiry`]).
+    pub soon: bool,
+}
+
 /// What came back from one probe.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
@@ -21,6 +32,8 @@ pub enum Outcome {
     Passed {
         /// From the start of the probe to the whole answer.
         latency: Duration,
+        /// What the target showed; `None` without TLS.
+        certificate: Option<Certificate>,
     },
     /// No such answer.
     Failed(Failure),

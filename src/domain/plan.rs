@@ -109,7 +109,7 @@ fn findings(
         )
     };
     let degraded = degraded(&accepted, &reachable, &healthy, endpoint, states);
-    let ready = ready(&accepted, &reachable, &healthy, &degraded);
+    let ready = unchecked(endpoint, ready(&accepted, &reachable, &healthy, &degraded));
     let stalled = endpoint
         .refusal
         .as_ref()
@@ -208,7 +208,23 @@ fn degraded(
             format!("{} answers slower than {limit} ms.", named(i)),
         );
     }
+    if let Some(i) = states.iter().position(|s| s.expiring) {
+        let days = endpoint.probe.certificate_expiry.as_secs() / 86_400;
+        return Finding::yes(
+            Reason::CertificateExpiringSoon,
+            format!("The certificate of {} ends in less than {days} days: renew it.", named(i)),
+        );
+    }
     Finding::no(Reason::AsExpected, "Nothing to look at.")
+}
+
+/// Whoever sees that an agent is ready sees too that anybody could have answered in its place.
+fn unchecked(endpoint: &Endpoint, mut ready: Finding) -> Finding {
+    let unverified = endpoint.probe.tls.as_ref().is_some_and(|tls| tls.unverified);
+    if unverified && ready.status == ConditionStatus::True {
+        ready.message.push_str(" No certificate is checked (verification: Skip).");
+    }
+    ready
 }
 
 /// False beats Unknown; the first failing one's reason.

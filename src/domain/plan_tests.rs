@@ -27,7 +27,7 @@ fn after(outcomes: &[Outcome]) -> TargetState {
 }
 
 fn up() -> TargetState {
-    after(&[Outcome::Passed { latency: Duration::ZERO }])
+    after(&[Outcome::Passed { latency: Duration::ZERO, certificate: None }])
 }
 
 fn down(reason: Reason) -> TargetState {
@@ -163,7 +163,7 @@ fn any_state() -> impl Strategy<Value = TargetState> {
         Just(up()),
         Just(TargetState::unknown()),
         Just(denied()),
-        Just(after(&[Outcome::Passed { latency: Duration::from_secs(9) }])),
+        Just(after(&[Outcome::Passed { latency: Duration::from_secs(9), certificate: None }])),
         prop::sample::select(vec![
             Reason::ConnectionRefused,
             Reason::DNSNameNotFound,

@@ -46,9 +46,10 @@ reasons! {
     PeriodNotPermitted,
     /// A Secret or ConfigMap that the spec names does not exist.
     SecretNotFound,
-    /// The Secret has no such key.
+    /// The Secret or ConfigMap has no such key, or what is there cannot be sent.
     SecretKeyMissing,
-    /// The Secret did not opt in, or may not be read.
+    /// The Secret did not opt in, does not name the host, or may not be read; or the spec would send
+    /// it without verified TLS.
     SecretNotPermitted,
     /// The CA bundle cannot be used.
     CABundleInvalid,
@@ -75,7 +76,7 @@ reasons! {
     HostUnreachable,
     /// The TLS handshake failed.
     TLSHandshakeFailed,
-    /// The certificate has expired.
+    /// The certificate has expired, or is not valid yet.
     TLSCertificateExpired,
     /// The certificate's issuer is not trusted.
     TLSUntrusted,
@@ -108,9 +109,9 @@ reasons! {
     NotMCP,
     /// The agent speaks no version that we know.
     ProtocolVersionUnsupported,
-    /// The agent asks for credentials (401).
+    /// The agent asks for credentials: 401 or 403, and none were sent.
     AuthenticationRequired,
-    /// The agent refused the credentials (403, or 401 with credentials sent).
+    /// The agent refused the credentials that were sent (401 or 403).
     CredentialsRejected,
     // Registered is not True.
     /// The registry has not answered for half a TTL.

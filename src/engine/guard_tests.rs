@@ -26,7 +26,7 @@ impl Probe for Arc<Network> {
             if down {
                 Outcome::Failed(Failure { reason: Reason::ConnectTimeout, message: "m".to_owned() })
             } else {
-                Outcome::Passed { latency: Duration::from_millis(1) }
+                Outcome::Passed { latency: Duration::from_millis(1), certificate: None }
             }
         })
     }

@@ -109,7 +109,7 @@ mod tests {
     fn each_outcome_is_counted_under_its_own_protocol_result_and_reason() {
         let meters = Meters::default();
         let took = Duration::from_millis(3);
-        meters.ended(Asked::of("grpc"), &Outcome::Passed { latency: took }, took);
+        meters.ended(Asked::of("grpc"), &Outcome::Passed { latency: took, certificate: None }, took);
         for (index, reason) in Reason::ALL.iter().enumerate() {
             assert_eq!(*reason as usize, index);
             let failure = Failure { reason: *reason, message: String::new() };

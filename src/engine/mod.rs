@@ -16,6 +16,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures::FutureExt as _;
+use jiff::Timestamp;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -143,9 +144,10 @@ impl Engine {
         &self.shared.meters
     }
 
-    /// How long the last probe that passed took: of each endpoint its slowest target.
-    pub fn latencies(&self) -> HashMap<EndpointId, Duration> {
-        self.table().latencies()
+    /// Of each endpoint, as of the newest probes that passed: the slowest latency of its targets, and
+    /// when the first of their certificates ends.
+    pub fn measured(&self) -> HashMap<EndpointId, (Option<Duration>, Option<Timestamp>)> {
+        self.table().measured()
     }
 
     /// Targets that are due and wait for a limit.

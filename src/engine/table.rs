@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use jiff::Timestamp;
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 use tokio_util::time::{DelayQueue, delay_queue};
@@ -147,13 +148,14 @@ impl Table {
         self.entries.values().filter(|entry| entry.timer.is_some()).map(|entry| entry.spec.period).min()
     }
 
-    pub fn latencies(&self) -> HashMap<EndpointId, Duration> {
-        let mut slowest = HashMap::new();
-        for (id, (_, keys)) in &self.endpoints {
-            let latencies = keys.iter().filter_map(|key| self.entries.get(key)?.latency);
-            slowest.extend(latencies.max().map(|latency| (id.clone(), latency)));
-        }
-        slowest
+    /// Of each endpoint the slowest latency, and the certificate that ends first.
+    pub fn measured(&self) -> HashMap<EndpointId, (Option<Duration>, Option<Timestamp>)> {
+        let of = |keys: &Vec<Key>| {
+            let entries = || keys.iter().filter_map(|key| self.entries.get(key));
+            let ends = entries().filter_map(|entry| Some(entry.machine.certificate()?.ends)).min();
+            (entries().filter_map(|entry| entry.latency).max(), ends)
+        };
+        self.endpoints.iter().map(|(id, (_, keys))| (id.clone(), of(keys))).collect()
     }
 
     pub fn pace(&mut self) -> Pace {
@@ -379,7 +381,7 @@ impl Table {
         entry.activity = Activity::Idle;
         let now = self.origin.elapsed();
         self.pulse.finished(now);
-        if let Outcome::Passed { latency } = outcome {
+        if let Outcome::Passed { latency, .. } = outcome {
             entry.latency = Some(*latency);
         }
         let host = entry.target.lookup.clone();

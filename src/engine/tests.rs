@@ -30,7 +30,7 @@ impl Probe for Arc<Script> {
             if fails {
                 Outcome::Failed(Failure { reason: Reason::ConnectionRefused, message: "m".to_owned() })
             } else {
-                Outcome::Passed { latency: takes }
+                Outcome::Passed { latency: takes, certificate: None }
             }
         })
     }

@@ -15,6 +15,7 @@ mod lease;
 mod meters;
 mod queue;
 mod reconcile;
+mod references;
 mod watch;
 
 use std::collections::HashMap;
@@ -31,6 +32,7 @@ use crate::engine::Engine;
 use crate::mirror::{Mirror, Source, Surroundings};
 use crate::ops::health::{Check, Health};
 use crate::registry_client::OrchestratorIdentity;
+use crate::vault::Vault;
 use crate::view::View;
 use crate::view::system::Role;
 
@@ -42,6 +44,8 @@ use lease::Election;
 pub use lease::LeaseSettings;
 pub use meters::{ApiCalls, Meters};
 use reconcile::Context;
+pub use references::ReaderRoles;
+use references::References;
 
 /// For one call to the API server.
 const CALL: Duration = Duration::from_secs(10);
@@ -62,6 +66,10 @@ pub struct Settings {
     pub identity: OrchestratorIdentity,
     /// Where objects are shown.
     pub view: View,
+    /// Where what specs name of Secrets and ConfigMaps is kept.
+    pub vault: Vault,
+    /// What a tenant binds to let them be read.
+    pub readers: ReaderRoles,
 }
 
 /// Runs until `shutdown` (clean: `Ok`) or until going on would be wrong.
@@ -142,6 +150,7 @@ pub async fn run(
         rules: settings.rules,
         engine: engine.clone(),
         mirror: mirror.clone(),
+        references: References::new(client.clone(), settings.vault, settings.readers),
         changes: changes.clone(),
         publisher,
         held: held.clone(),
@@ -212,6 +221,8 @@ async fn activate(
         active.clone(),
     ));
     tracker.spawn(retain(Arc::clone(&context), caches.clone(), active.clone()));
+    let (reading, stop) = (Arc::clone(&context), active.clone());
+    tracker.spawn(async move { reading.references.keep_read(&reading.changes, stop).await });
 
     identity.orchestrator_id.clone_from(&context.held.uid);
     let source = Source { id: context.held.uid.clone(), epoch: context.held.epoch };

@@ -1,7 +1,7 @@
 //! One look at one endpoint: object → engine → plan → effects. Level-triggered: it never asks why
 //! it was called.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -14,6 +14,7 @@ use super::effects::{Publisher, Written, read_status, write_status};
 use super::error::{Problem, problem_of};
 use super::lease::Held;
 use super::queue::Done;
+use super::references::References;
 use super::watch::find;
 use crate::api::convert::{self, Facts, Rules, ServiceFacts};
 use crate::api::v1alpha1::{AgentEndpoint, Guarded};
@@ -57,6 +58,8 @@ pub struct Context {
     pub engine: Engine,
     /// To the registry.
     pub mirror: Mirror,
+    /// What specs name of Secrets and ConfigMaps.
+    pub references: References,
     /// Hints for the queue.
     pub changes: Changes,
     /// Where Events are left.
@@ -81,11 +84,11 @@ impl Context {
             return;
         }
         let rules = (self.rules)();
-        if convert::asks_for_foreign_id(read, &rules) {
-            // The first look asks the Namespace.
+        if convert::asks_for_foreign_id(read, &rules) || !convert::needs(read).is_empty() {
+            // The first look asks the Namespace, and reads what is named.
             return;
         }
-        let facts = Facts { service: self.service(read, id), allowed_agent_ids: Vec::new() };
+        let facts = self.facts(read, id);
         let endpoint = convert::endpoint(read, &rules, &facts);
         let observed = read.status.as_ref().map(convert::from_object);
         self.engine.upsert(&endpoint, |address| restore(observed.as_ref(), &endpoint, address));
@@ -157,7 +160,11 @@ impl Context {
                 if object.spec.class_name != self.class {
                     return Understood::NotOurs;
                 }
-                let mut facts = Facts { service: self.service(object, id), allowed_agent_ids: Vec::new() };
+                let mut facts = self.facts(object, id);
+                let Some(supplies) = self.references.supplies(id, &convert::needs(object)).await else {
+                    return Understood::NotNow;
+                };
+                facts.supplies = supplies;
                 if convert::asks_for_foreign_id(object, &rules) {
                     // Without an answer nothing is concluded: an error is not a refusal.
                     let Some(allowed) = self.allowed_agent_ids(&id.namespace).await else {
@@ -216,6 +223,11 @@ impl Context {
             }
             _ => cached,
         }
+    }
+
+    /// What is known without a call.
+    fn facts(&self, object: &AgentEndpoint, id: &EndpointId) -> Facts {
+        Facts { service: self.service(object, id), allowed_agent_ids: Vec::new(), supplies: BTreeMap::new() }
     }
 
     fn service(&self, object: &AgentEndpoint, id: &EndpointId) -> ServiceFacts {
@@ -301,6 +313,7 @@ impl Context {
     /// The endpoint is gone, or not ours.
     pub fn forget(&self, id: &EndpointId) {
         self.engine.remove(id);
+        self.references.release(id);
         self.hint(self.mirror.remove(id));
         self.written().remove(id);
         self.seen(id);

@@ -5,6 +5,7 @@
 //! hides another document. What kubectl lets through and what is probably not meant is a warning.
 
 mod check;
+mod data;
 mod documents;
 pub mod files;
 mod metadata;
@@ -24,7 +25,9 @@ use serde_json::json;
 use crate::api::v1alpha1::AgentEndpoint;
 use crate::api::{GROUP, VERSION};
 use crate::domain::EndpointId;
+use crate::domain::reference::ReferenceKind;
 use check::Report;
+pub use data::DataObject;
 use documents::{decode, split};
 use node::{Kind, Node};
 pub use problem::{Position, Problem};
@@ -46,7 +49,9 @@ pub struct Declaration {
 pub struct Manifest {
     /// The endpoints that can be used.
     pub endpoints: Vec<Declaration>,
-    /// Objects of other kinds: the same file may serve `kubectl apply`.
+    /// The Secrets and ConfigMaps: what endpoints name where there is no cluster.
+    pub data: Vec<DataObject>,
+    /// Objects of other kinds, those among them: the same file may serve `kubectl apply`.
     pub others: usize,
     /// There is nothing in it, not even a comment.
     pub blank: bool,
@@ -157,7 +162,15 @@ fn object(root: &Node, report: &mut Report, manifest: &mut Manifest, listed: Opt
                 "only an AgentEndpoint can be in an AgentEndpointList",
             ));
         }
-        _ => manifest.others += 1,
+        _ => {
+            manifest.others += 1;
+            let kind = match (version, kind) {
+                ("v1", "Secret") => ReferenceKind::Secret,
+                ("v1", "ConfigMap") => ReferenceKind::ConfigMap,
+                _ => return,
+            };
+            manifest.data.extend(data::read(kind, root, report));
+        }
     }
 }
 

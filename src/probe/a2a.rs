@@ -9,10 +9,10 @@ use http::header::{ACCEPT, CONNECTION, HOST, USER_AGENT};
 use http_body_util::Empty;
 use hyper::body::Bytes;
 use serde_json::Value;
-use tokio::net::TcpStream;
 
+use super::Stream;
 use super::http::{AGENT, Answer, failure, fetch, unexpected};
-use crate::domain::endpoint::OnAuthenticationRequired;
+use super::terms::Terms;
 use crate::domain::{Failure, Reason, TargetAddress};
 
 /// The most bytes of a card that are read.
@@ -34,20 +34,17 @@ pub(super) enum Found {
 }
 
 /// Asks for the card at `path` and judges it.
-pub(super) async fn ask(
-    stream: TcpStream,
-    address: &TargetAddress,
-    path: &str,
-    authentication: OnAuthenticationRequired,
-) -> Found {
-    let request = Request::get(path)
+pub(super) async fn ask(stream: Stream, address: &TargetAddress, path: &str, terms: &Terms) -> Found {
+    let mut request = Request::get(path)
         .header(HOST, address.to_string())
         .header(USER_AGENT, AGENT)
         .header(CONNECTION, "close")
         .header(ACCEPT, "application/json, application/a2a+json")
-        .header("A2A-Version", "1.0")
-        .body(Empty::<Bytes>::new());
-    let Ok(request) = request else {
+        .header("A2A-Version", "1.0");
+    if let Some((name, value)) = terms.credential.clone() {
+        request = request.header(name, value);
+    }
+    let Ok(request) = request.body(Empty::<Bytes>::new()) else {
         let what = "The request cannot be written: check cardPath.";
         return Found::Verdict(Err(failure(Reason::ProtocolError, what)));
     };
@@ -63,7 +60,7 @@ pub(super) async fn ask(
                 format!("There is no agent card at {shown} ({}): set cardPath.", answer.status.as_u16());
             Found::NotHere(failure(Reason::NotAnAgentCard, what))
         }
-        _ => Found::Verdict(unexpected(answer.status, &format!("GET {shown}"), &[200], authentication)),
+        _ => Found::Verdict(unexpected(answer.status, &format!("GET {shown}"), &[200], terms)),
     }
 }
 

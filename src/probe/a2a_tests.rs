@@ -2,9 +2,11 @@ use std::net::SocketAddr;
 
 use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
+use tokio_util::either::Either;
 
 use super::*;
+use crate::domain::endpoint::OnAuthenticationRequired;
 
 /// Answers each connection once: 200 with the body that belongs to the path, or the status given for it.
 async fn serve(answers: Vec<(&'static str, u16, &'static str, String)>) -> SocketAddr {
@@ -44,8 +46,9 @@ async fn verdict(
     let target = TargetAddress { host: address.ip().to_string(), port: address.port() };
     let mut nothing = None;
     for path in paths(card_path) {
+        let terms = Terms { authentication: OnAuthenticationRequired::Fail, credential: None, tls: false };
         let stream = TcpStream::connect(address).await.unwrap();
-        match ask(stream, &target, path, OnAuthenticationRequired::Fail).await {
+        match ask(Either::Left(stream), &target, path, &terms).await {
             Found::Verdict(verdict) => return verdict,
             Found::NotHere(failure) => nothing = nothing.or(Some(failure)),
         }
@@ -128,7 +131,7 @@ async fn what_is_no_card_is_told_by_its_reason_and_the_field_that_is_missing() {
         (200, "text/html; charset=utf-8", "<html>CANARY".to_owned(), Reason::HTMLResponse),
         (200, "application/json", " ".repeat(MAX_CARD + 1), Reason::ResponseTooLarge),
         (401, "application/json", newer().to_string(), Reason::AuthenticationRequired),
-        (403, "application/json", newer().to_string(), Reason::CredentialsRejected),
+        (403, "application/json", newer().to_string(), Reason::AuthenticationRequired),
         (500, "application/json", newer().to_string(), Reason::UnexpectedStatus),
         (302, "application/json", newer().to_string(), Reason::RedirectNotFollowed),
         (404, "application/json", newer().to_string(), Reason::NotAnAgentCard),

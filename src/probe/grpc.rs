@@ -1,4 +1,4 @@
-//! The `grpc` probe: one `grpc.health.v1.Health/Check` over HTTP/2 without TLS, on a stream that the
+//! The `grpc` probe: one `grpc.health.v1.Health/Check` over HTTP/2, on a stream that the
 //! policy has said yes to. What comes back is bounded and never shown.
 //!
 //! Protocol: `grpc/health/v1/health.proto` and "gRPC over HTTP2" of the gRPC project.
@@ -10,10 +10,10 @@ use h2::client::SendRequest;
 use http::header::{CONTENT_TYPE, TE, USER_AGENT};
 use http::{HeaderMap, Request};
 use hyper::body::Bytes;
-use tokio::net::TcpStream;
 
+use super::Stream;
 use super::http::{AGENT, failure};
-use crate::domain::endpoint::OnAuthenticationRequired;
+use super::terms::Terms;
 use crate::domain::{Failure, Reason, TargetAddress};
 
 /// The most header bytes that are read, of the head and of the trailers each.
@@ -25,11 +25,11 @@ const FRAME: usize = 5;
 
 /// Asks and judges.
 pub(super) async fn ask(
-    stream: TcpStream,
+    stream: Stream,
     address: &TargetAddress,
     service: &str,
     timeout: Duration,
-    authentication: OnAuthenticationRequired,
+    terms: &Terms,
 ) -> Result<(), Failure> {
     let (sender, connection) = h2::client::Builder::new()
         .max_header_list_size(MAX_HEAD)
@@ -38,7 +38,7 @@ pub(super) async fn ask(
         .handshake::<_, Bytes>(stream)
         .await
         .map_err(|error| broken(&error))?;
-    let exchange = check(sender, address, service, timeout, authentication);
+    let exchange = check(sender, address, service, timeout, terms);
     tokio::pin!(exchange, connection);
     // Both are driven here: a probe is one task, and nothing outlives it.
     tokio::select! {
@@ -53,13 +53,18 @@ async fn check(
     address: &TargetAddress,
     service: &str,
     timeout: Duration,
-    authentication: OnAuthenticationRequired,
+    terms: &Terms,
 ) -> Result<(), Failure> {
-    let request = Request::post(format!("http://{address}/grpc.health.v1.Health/Check"))
+    let scheme = if terms.tls { "https" } else { "http" };
+    let mut request = Request::post(format!("{scheme}://{address}/grpc.health.v1.Health/Check"))
         .header(CONTENT_TYPE, "application/grpc")
         .header(TE, "trailers")
         .header(USER_AGENT, AGENT)
-        .header("grpc-timeout", format!("{}m", timeout.as_millis().min(99_999_999)))
+        .header("grpc-timeout", format!("{}m", timeout.as_millis().min(99_999_999)));
+    if let Some((name, value)) = terms.credential.clone() {
+        request = request.header(name, value);
+    }
+    let request = request
         .body(())
         .map_err(|_| failure(Reason::ProtocolError, "The request cannot be written: check the host."))?;
     let mut sender = sender.ready().await.map_err(|error| broken(&error))?;
@@ -69,8 +74,8 @@ async fn check(
     let status = response.status().as_u16();
     if status != 200 {
         return match status {
-            401 => verdict_of(16, service, authentication),
-            403 => verdict_of(7, service, authentication),
+            401 => verdict_of(16, service, terms),
+            403 => verdict_of(7, service, terms),
             _ => Err(failure(
                 Reason::ProtocolError,
                 format!("The answer is HTTP {status}, not gRPC: is this the port of a gRPC server?"),
@@ -83,12 +88,12 @@ async fn check(
     }
     // An error may come without a body: then its status is in the head.
     if let Some(code) = code_of(response.headers()).filter(|code| *code != 0) {
-        return verdict_of(code, service, authentication);
+        return verdict_of(code, service, terms);
     }
     let (message, trailers) = read(response.into_body()).await?;
     match trailers.as_ref().and_then(code_of) {
         Some(0) => serving(&message, service),
-        Some(code) => verdict_of(code, service, authentication),
+        Some(code) => verdict_of(code, service, terms),
         None => Err(failure(Reason::ProtocolError, "The answer ends without a gRPC status.")),
     }
 }
@@ -183,17 +188,11 @@ fn status_field(mut message: &[u8]) -> Option<u64> {
 }
 
 /// What a gRPC status code says of the target.
-fn verdict_of(code: u32, service: &str, authentication: OnAuthenticationRequired) -> Result<(), Failure> {
+fn verdict_of(code: u32, service: &str, terms: &Terms) -> Result<(), Failure> {
     let who = named(service);
     let (reason, message) = match code {
         0 => return Ok(()),
-        16 if authentication == OnAuthenticationRequired::Pass => return Ok(()),
-        16 => (
-            Reason::AuthenticationRequired,
-            "It asks for credentials: set onAuthenticationRequired: Pass if that is as it should be."
-                .to_owned(),
-        ),
-        7 => (Reason::CredentialsRejected, "The health service is forbidden to us.".to_owned()),
+        7 | 16 => return terms.refused("The health service", &format!("gRPC status {code}")),
         12 => (
             Reason::HealthServiceMissing,
             "The server has no health service (grpc.health.v1): add it, or probe with tcp.".to_owned(),
@@ -211,7 +210,13 @@ fn verdict_of(code: u32, service: &str, authentication: OnAuthenticationRequired
 /// The messages of h2 may quote what the peer sent: they are not passed on.
 fn broken(error: &h2::Error) -> Failure {
     let io = error.get_io().map(std::io::Error::kind);
-    if io == Some(std::io::ErrorKind::ConnectionReset) {
+    if io == Some(std::io::ErrorKind::InvalidData) {
+        // Only TLS makes such an error; h2 does not pass on which.
+        failure(
+            Reason::TLSHandshakeFailed,
+            "The server ended the TLS session: it may want a client certificate, or another one.",
+        )
+    } else if io == Some(std::io::ErrorKind::ConnectionReset) {
         failure(Reason::ConnectionReset, "The connection was reset before the answer was complete.")
     } else if io.is_some() {
         failure(Reason::ProtocolError, "The connection was closed before the answer was complete.")

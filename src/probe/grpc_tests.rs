@@ -2,9 +2,11 @@ use std::net::SocketAddr;
 
 use http::Response;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
+use tokio_util::either::Either;
 
 use super::*;
+use crate::domain::endpoint::OnAuthenticationRequired;
 
 /// What a server does with the one call that comes.
 #[derive(Clone)]
@@ -93,7 +95,8 @@ async fn verdict_with(
     let address = serve(server).await;
     let stream = TcpStream::connect(address).await.unwrap();
     let target = TargetAddress { host: address.ip().to_string(), port: address.port() };
-    let asked = ask(stream, &target, service, Duration::from_secs(3), authentication);
+    let terms = Terms { authentication, credential: None, tls: false };
+    let asked = ask(Either::Left(stream), &target, service, Duration::from_secs(3), &terms);
     tokio::time::timeout(Duration::from_secs(10), asked).await.unwrap()
 }
 
@@ -115,7 +118,7 @@ async fn every_bad_answer_has_its_own_reason_and_shows_nothing_of_the_peer() {
     let cases = [
         (Server::HeadOnly("12"), Reason::HealthServiceMissing),
         (Server::HeadOnly("16"), Reason::AuthenticationRequired),
-        (Server::HeadOnly("7"), Reason::CredentialsRejected),
+        (Server::HeadOnly("7"), Reason::AuthenticationRequired),
         (Server::HeadOnly("14"), Reason::NotServing),
         (Server::HeadOnly("4"), Reason::ResponseTimeout),
         (Server::HeadOnly("13"), Reason::ProtocolError),

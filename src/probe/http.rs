@@ -6,9 +6,11 @@ use http::{HeaderName, HeaderValue, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Empty, LengthLimitError, Limited};
 use hyper::body::{Bytes, Incoming};
 use hyper_util::rt::TokioIo;
-use tokio::net::TcpStream;
 
-use crate::domain::endpoint::{HttpProbe, Method, OnAuthenticationRequired};
+use super::Stream;
+use super::faults::within;
+use super::terms::Terms;
+use crate::domain::endpoint::{HttpProbe, Method};
 use crate::domain::{Failure, Reason, TargetAddress};
 
 /// The most header bytes that are read.
@@ -38,20 +40,20 @@ pub(super) struct Answer {
 
 /// Asks and judges.
 pub(super) async fn ask(
-    stream: TcpStream,
+    stream: Stream,
     address: &TargetAddress,
     question: &HttpProbe,
-    authentication: OnAuthenticationRequired,
+    terms: &Terms,
 ) -> Result<(), Failure> {
     let expected = |status: StatusCode| question.expected_statuses.contains(&status.as_u16());
     let wants_body = |status| expected(status) && question.method != Method::Head;
-    let answer = fetch(stream, request(address, question)?, MAX_BODY, wants_body).await?;
-    judge(&answer, question, authentication)
+    let answer = fetch(stream, request(address, question, terms)?, MAX_BODY, wants_body).await?;
+    judge(&answer, question, terms)
 }
 
 /// One exchange. The body is read, up to `max_body` bytes, when the status makes it wanted.
 pub(super) async fn fetch(
-    stream: TcpStream,
+    stream: Stream,
     request: Request<Empty<Bytes>>,
     max_body: usize,
     wants_body: impl Fn(StatusCode) -> bool,
@@ -100,7 +102,11 @@ async fn read(
     }
 }
 
-fn request(address: &TargetAddress, question: &HttpProbe) -> Result<Request<Empty<Bytes>>, Failure> {
+fn request(
+    address: &TargetAddress,
+    question: &HttpProbe,
+    terms: &Terms,
+) -> Result<Request<Empty<Bytes>>, Failure> {
     let unusable =
         |_| failure(Reason::ProtocolError, "The request cannot be written: check path and headers.");
     let mut request = Request::builder()
@@ -117,6 +123,9 @@ fn request(address: &TargetAddress, question: &HttpProbe) -> Result<Request<Empt
         let value = HeaderValue::from_str(value).map_err(|e| unusable(e.into()))?;
         request = request.header(name, value);
     }
+    if let Some((name, value)) = terms.credential.clone() {
+        request = request.header(name, value);
+    }
     request.body(Empty::new()).map_err(unusable)
 }
 
@@ -124,7 +133,9 @@ fn request(address: &TargetAddress, question: &HttpProbe) -> Result<Request<Empt
 fn broken(error: &hyper::Error) -> Failure {
     use std::error::Error as _;
     let io = error.source().and_then(|source| source.downcast_ref::<std::io::Error>());
-    if error.is_parse_too_large() {
+    if let Some(failure) = io.and_then(within) {
+        failure
+    } else if error.is_parse_too_large() {
         failure(
             Reason::ResponseTooLarge,
             "The answer's header is larger than 16 KiB or has more than 100 fields.",
@@ -138,16 +149,12 @@ fn broken(error: &hyper::Error) -> Failure {
     }
 }
 
-fn judge(
-    answer: &Answer,
-    question: &HttpProbe,
-    authentication: OnAuthenticationRequired,
-) -> Result<(), Failure> {
+fn judge(answer: &Answer, question: &HttpProbe, terms: &Terms) -> Result<(), Failure> {
     // A query may hold what is not for everybody's eyes.
     let path: String = question.path.split('?').next().unwrap_or_default().chars().take(48).collect();
     let asked = format!("{} {path}", question.method.as_str());
     if !question.expected_statuses.contains(&answer.status.as_u16()) {
-        return unexpected(answer.status, &asked, &question.expected_statuses, authentication);
+        return unexpected(answer.status, &asked, &question.expected_statuses, terms);
     }
     if question.method == Method::Head || says_well(&answer.body) {
         Ok(())
@@ -164,18 +171,11 @@ pub(super) fn unexpected(
     status: StatusCode,
     asked: &str,
     expected: &[u16],
-    authentication: OnAuthenticationRequired,
+    terms: &Terms,
 ) -> Result<(), Failure> {
     let code = status.as_u16();
     match code {
-        401 if authentication == OnAuthenticationRequired::Pass => Ok(()),
-        401 => Err(failure(
-            Reason::AuthenticationRequired,
-            format!(
-                "{asked} asks for credentials (401): set onAuthenticationRequired: Pass if that is as it should be."
-            ),
-        )),
-        403 => Err(failure(Reason::CredentialsRejected, format!("{asked} is forbidden to us (403)."))),
+        401 | 403 => terms.refused(asked, &code.to_string()),
         300..=399 => Err(failure(
             Reason::RedirectNotFollowed,
             format!("{asked} answered with a redirect ({code}), not followed: probe where it leads."),

@@ -3,21 +3,32 @@
 
 mod a2a;
 mod dial;
+mod faults;
 mod grpc;
 mod http;
 mod resolve;
+mod sessions;
+mod terms;
+mod tls;
 
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
 use futures::future::BoxFuture;
+use tokio::net::TcpStream;
 use tokio::time::Instant;
+use tokio_rustls::client::TlsStream;
+use tokio_util::either::Either;
 
 use crate::domain::endpoint::Protocol;
-use crate::domain::{Failure, Outcome, ProbeSpec, Reason, Target, TargetPolicy};
+use crate::domain::{Certificate, Failure, Outcome, ProbeSpec, Reason, Target, TargetPolicy};
+use terms::Terms;
+use tls::Alpn;
 
 pub use resolve::{Resolver, ResolverSettings};
+pub use tls::Tls;
 
 /// Asks one target one question.
 pub trait Probe: Send + Sync + 'static {
@@ -33,7 +44,11 @@ pub type SharedPolicy = Arc<RwLock<Arc<TargetPolicy>>>;
 pub struct Prober {
     resolver: Resolver,
     policy: SharedPolicy,
+    tls: Tls,
 }
+
+/// A connection, with TLS or without.
+pub(crate) type Stream = Either<TcpStream, Box<TlsStream<TcpStream>>>;
 
 /// How far a probe has come, for the reason when the deadline ends it.
 #[derive(Default)]
@@ -43,7 +58,8 @@ pub(crate) struct Progress(AtomicU8);
 pub(crate) enum Phase {
     Resolve = 0,
     Connect = 1,
-    Answer = 2,
+    Handshake = 2,
+    Answer = 3,
 }
 
 impl Progress {
@@ -57,6 +73,10 @@ impl Progress {
             1 => failed(
                 Reason::ConnectTimeout,
                 "No connection within the timeout: a firewall may drop packets, or the host is down.",
+            ),
+            2 => failed(
+                Reason::TLSHandshakeFailed,
+                "The TLS handshake did not end within the timeout: does this port speak TLS?",
             ),
             _ => failed(Reason::ResponseTimeout, "Connected, but no complete answer within the timeout."),
         }
@@ -73,33 +93,63 @@ pub(crate) fn not_asked(reason: Reason, message: impl Into<String>) -> Outcome {
 
 impl Prober {
     /// A prober with a resolver and the policy in force.
-    pub fn new(resolver: Resolver, policy: SharedPolicy) -> Self {
-        Prober { resolver, policy }
+    pub fn new(resolver: Resolver, policy: SharedPolicy, tls: Tls) -> Self {
+        Prober { resolver, policy, tls }
+    }
+
+    /// A connection that is ready for the question.
+    async fn open(
+        &self,
+        addresses: &[IpAddr],
+        target: &Target,
+        spec: &ProbeSpec,
+        progress: &Progress,
+    ) -> Result<(Stream, Option<Certificate>), Outcome> {
+        let alpn = match &spec.protocol {
+            Protocol::Http(_) | Protocol::A2a { .. } => Alpn::Http1,
+            Protocol::Grpc { .. } => Alpn::Http2,
+            Protocol::Tcp | Protocol::Other(_) => Alpn::None,
+        };
+        // What cannot be shown or trusted is known before anything is sent.
+        let prepared = spec.tls.as_ref().map(|tls| self.tls.prepare(target, tls, alpn)).transpose()?;
+        progress.reach(Phase::Connect);
+        let policy = Arc::clone(&self.policy.read().unwrap_or_else(std::sync::PoisonError::into_inner));
+        let stream = dial::dial(addresses, target.address.port, &policy).await?;
+        let Some(prepared) = prepared else {
+            progress.reach(Phase::Answer);
+            return Ok((Either::Left(stream), None));
+        };
+        progress.reach(Phase::Handshake);
+        let (stream, certificate) = self.tls.handshake(stream, prepared, spec).await?;
+        progress.reach(Phase::Answer);
+        Ok((Either::Right(Box::new(stream)), certificate))
     }
 
     async fn ask(&self, target: &Target, spec: &ProbeSpec, progress: &Progress) -> Outcome {
-        let policy = Arc::clone(&self.policy.read().unwrap_or_else(std::sync::PoisonError::into_inner));
         let started = Instant::now();
+        let outcome = |answer: Result<(), Failure>, certificate| match answer {
+            Ok(()) => Outcome::Passed { latency: started.elapsed(), certificate },
+            Err(failure) => Outcome::Failed(failure),
+        };
+        if let Protocol::Other(name) = &spec.protocol {
+            return not_asked(Reason::NotSupported, format!("{name} is not probed."));
+        }
+        let terms = match Terms::of(spec, target, self.tls.vault()) {
+            Ok(terms) => terms,
+            Err(outcome) => return outcome,
+        };
         let addresses = match self.resolver.addresses(&target.lookup).await {
             Ok(addresses) => addresses,
             Err(outcome) => return outcome,
         };
-        let dial = async || {
-            progress.reach(Phase::Connect);
-            let stream = dial::dial(&addresses, target.address.port, &policy).await?;
-            progress.reach(Phase::Answer);
-            Ok::<_, Outcome>(stream)
-        };
-        let stream = match dial().await {
-            Ok(stream) => stream,
+        let (stream, certificate) = match self.open(&addresses, target, spec, progress).await {
+            Ok(open) => open,
             Err(outcome) => return outcome,
         };
         match &spec.protocol {
-            Protocol::Tcp => Outcome::Passed { latency: started.elapsed() },
-            Protocol::Other(name) => not_asked(Reason::NotSupported, format!("{name} is not probed.")),
+            Protocol::Tcp | Protocol::Other(_) => outcome(Ok(()), certificate),
             Protocol::Http(question) => {
-                let asked = http::ask(stream, &target.address, question, spec.on_authentication_required);
-                outcome(asked.await, started)
+                outcome(http::ask(stream, &target.address, question, &terms).await, certificate)
             }
             Protocol::A2a { card_path } => {
                 let mut stream = Some(stream);
@@ -107,32 +157,24 @@ impl Prober {
                 for path in a2a::paths(card_path.as_deref()) {
                     let stream = match stream.take() {
                         Some(stream) => stream,
-                        None => match dial().await {
-                            Ok(stream) => stream,
+                        None => match self.open(&addresses, target, spec, progress).await {
+                            Ok((stream, _)) => stream,
                             Err(outcome) => return outcome,
                         },
                     };
-                    match a2a::ask(stream, &target.address, path, spec.on_authentication_required).await {
-                        a2a::Found::Verdict(verdict) => return outcome(verdict, started),
+                    match a2a::ask(stream, &target.address, path, &terms).await {
+                        a2a::Found::Verdict(verdict) => return outcome(verdict, certificate),
                         // The first path is the one that people look at.
                         a2a::Found::NotHere(failure) => nothing = nothing.or(Some(failure)),
                     }
                 }
-                nothing.map_or(Outcome::Passed { latency: started.elapsed() }, Outcome::Failed)
+                outcome(nothing.map_or(Ok(()), Err), certificate)
             }
             Protocol::Grpc { service } => {
-                let authentication = spec.on_authentication_required;
-                let asked = grpc::ask(stream, &target.address, service, spec.timeout, authentication);
-                outcome(asked.await, started)
+                let asked = grpc::ask(stream, &target.address, service, spec.timeout, &terms);
+                outcome(asked.await, certificate)
             }
         }
-    }
-}
-
-fn outcome(answer: Result<(), Failure>, started: Instant) -> Outcome {
-    match answer {
-        Ok(()) => Outcome::Passed { latency: started.elapsed() },
-        Err(failure) => Outcome::Failed(failure),
     }
 }
 
@@ -149,7 +191,10 @@ impl Probe for Prober {
             let started = Instant::now();
             let asked = prober.ask(&target, &spec, &progress);
             match tokio::time::timeout(spec.timeout, asked).await {
-                Ok(outcome) => outcome,
+                Ok(outcome) => {
+                    terms::suspect(&outcome, &spec, prober.tls.vault());
+                    outcome
+                }
                 Err(_) if started.elapsed() > spec.timeout + LATE => {
                     not_asked(Reason::ProbeLate, "This process was too busy to wait for the answer.")
                 }

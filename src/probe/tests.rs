@@ -31,7 +31,8 @@ async fn serve(answer: Vec<u8>, keep_open: bool) -> SocketAddr {
 fn prober(profile: Profile) -> Prober {
     let settings = ResolverSettings { servers: vec!["127.0.0.1:9".parse().unwrap()], ..Default::default() };
     let policy = Arc::new(TargetPolicy::new(profile, vec![], vec![]));
-    Prober::new(Resolver::new(&settings).unwrap(), Arc::new(RwLock::new(policy)))
+    let tls = Tls::new(crate::vault::Vault::default(), || jiff::Timestamp::UNIX_EPOCH);
+    Prober::new(Resolver::new(&settings).unwrap(), Arc::new(RwLock::new(policy)), tls)
 }
 
 fn spec(protocol: Protocol) -> ProbeSpec {
@@ -42,6 +43,9 @@ fn spec(protocol: Protocol) -> ProbeSpec {
         thresholds: Thresholds { failure: 3, success: 1 },
         latency_threshold: Duration::from_secs(1),
         on_authentication_required: OnAuthenticationRequired::Fail,
+        tls: None,
+        credential: None,
+        certificate_expiry: Duration::ZERO,
     }
 }
 
@@ -91,7 +95,7 @@ async fn every_bad_answer_has_its_own_reason() {
     let cases = [
         (answer("503 Unavailable", ""), false, Reason::UnexpectedStatus),
         (answer("401 Unauthorized", ""), false, Reason::AuthenticationRequired),
-        (answer("403 Forbidden", ""), false, Reason::CredentialsRejected),
+        (answer("403 Forbidden", ""), false, Reason::AuthenticationRequired),
         (answer("302 Found", ""), false, Reason::RedirectNotFollowed),
         (large, false, Reason::ResponseTooLarge),
         (wide, false, Reason::ResponseTooLarge),
@@ -115,12 +119,14 @@ async fn nothing_that_the_target_sent_comes_back_in_a_message() {
 }
 
 #[tokio::test]
-async fn a_401_passes_where_the_agent_owes_it() {
-    let address = serve(answer("401 Unauthorized", "").into_bytes(), false).await;
-    let mut spec = spec(Protocol::Http(http()));
-    spec.on_authentication_required = OnAuthenticationRequired::Pass;
-    let outcome = prober(Profile::Standalone).probe(target(address), Arc::new(spec)).await;
-    assert_eq!(reason(&outcome), None);
+async fn a_401_or_403_passes_where_the_agent_owes_it_to_a_stranger() {
+    for status in ["401 Unauthorized", "403 Forbidden"] {
+        let address = serve(answer(status, "").into_bytes(), false).await;
+        let mut spec = spec(Protocol::Http(http()));
+        spec.on_authentication_required = OnAuthenticationRequired::Pass;
+        let outcome = prober(Profile::Standalone).probe(target(address), Arc::new(spec)).await;
+        assert_eq!(reason(&outcome), None);
+    }
 }
 
 #[tokio::test]

@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 use super::directory::{Content, Reading};
 use crate::api::v1alpha1::AgentEndpoint;
 use crate::domain::EndpointId;
-use crate::manifest::{Declaration, Manifest, Position, edit_problems};
+use crate::domain::reference::Reference;
+use crate::manifest::{DataObject, Declaration, Manifest, Position, edit_problems};
 
 /// Endpoints of one process.
 const MAX_ENDPOINTS: usize = 20_000;
@@ -20,6 +21,8 @@ const MAX_LINES: usize = 20;
 struct File {
     /// Of a file with problems also what it declared when it had none.
     endpoints: BTreeMap<EndpointId, (Position, AgentEndpoint)>,
+    /// Likewise; of two with one name the last one counts, as it does for `kubectl apply`.
+    data: BTreeMap<Reference, DataObject>,
     /// What is wrong in it.
     problems: Vec<String>,
     /// Why it cannot be read, when it cannot.
@@ -33,6 +36,8 @@ pub struct Catalog {
     files: BTreeMap<PathBuf, File>,
     /// The file that an endpoint is taken from: another one that names it too changes nothing.
     owners: BTreeMap<EndpointId, PathBuf>,
+    /// The last file by name that has a Secret or ConfigMap.
+    data: BTreeMap<Reference, PathBuf>,
     /// Problems by the file, or the directory, that has them: what follows its name in a line, `:3:5: …` or `: …`.
     problems: BTreeMap<PathBuf, Vec<String>>,
 }
@@ -75,6 +80,11 @@ impl Catalog {
             let lines = file.problems.iter().chain(&file.unreadable).cloned();
             problems.entry(path.clone()).or_default().extend(lines);
         }
+        self.data = self
+            .files
+            .iter()
+            .flat_map(|(path, file)| file.data.keys().map(|reference| (reference.clone(), path.clone())))
+            .collect();
         self.choose_owners(&mut problems);
         problems.retain(|_, lines| !lines.is_empty());
         for (path, lines) in &problems {
@@ -126,6 +136,11 @@ impl Catalog {
         })
     }
 
+    /// A Secret or ConfigMap.
+    pub fn data(&self, reference: &Reference) -> Option<&DataObject> {
+        self.data.get(reference).and_then(|path| self.files.get(path))?.data.get(reference)
+    }
+
     /// How many files there are.
     pub fn files(&self) -> usize {
         self.files.len()
@@ -157,14 +172,23 @@ impl File {
                 Vec::new()
             }
             Content::New(manifest) => {
-                let Manifest { endpoints, problems, warnings, blank, .. } = *manifest;
-                if blank && !self.endpoints.is_empty() {
+                let Manifest { endpoints, data, problems, warnings, blank, .. } = *manifest;
+                if blank && !(self.endpoints.is_empty() && self.data.is_empty()) {
                     // `helm template > file` empties it before it fills it.
                     let what = ": it is empty; delete the file to withdraw what it declared";
                     self.problems = vec![what.to_owned()];
                     return Vec::new();
                 }
                 self.problems = problems.iter().map(|problem| format!(":{problem}")).collect();
+                let wrong = data.iter().flat_map(super::data::problems);
+                self.problems.extend(wrong.map(|problem| format!(":{problem}")));
+                let data: BTreeMap<_, _> =
+                    data.into_iter().map(|object| (object.reference.clone(), object)).collect();
+                if self.problems.is_empty() {
+                    self.data = data;
+                } else {
+                    self.data.extend(data);
+                }
                 let mut new = BTreeMap::new();
                 for Declaration { id, object, at } in endpoints {
                     let refused = self.endpoints.get(&id).map(|(_, old)| edit_problems(old, &object, at));

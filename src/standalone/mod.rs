@@ -2,6 +2,7 @@
 //! the log. Everything in between is the same engine, the same `plan`, the same mirror.
 
 mod catalog;
+mod data;
 mod directory;
 mod doubt;
 mod objects;
@@ -23,6 +24,7 @@ use crate::mirror::{Mirror, Source, Surroundings};
 use crate::ops::health::{Check, Health};
 use crate::ops::looks::Looks;
 use crate::registry_client::OrchestratorIdentity;
+use crate::vault::Vault;
 use crate::view::View;
 use catalog::{Catalog, News};
 use directory::{Reader, Reading, Watch};
@@ -61,6 +63,8 @@ pub struct Settings {
     pub view: View,
     /// Where looks are measured.
     pub looks: Looks,
+    /// Where what specs name of Secrets and ConfigMaps is kept.
+    pub vault: Vault,
 }
 
 /// A status or an object that could not be written is tried again this soon.
@@ -95,6 +99,7 @@ pub async fn run(
         store.clone(),
         view.clone(),
         settings.looks,
+        settings.vault,
     );
 
     let changes = engine.changes();

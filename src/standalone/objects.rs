@@ -8,15 +8,17 @@ use kube::core::DeserializeGuard;
 use tokio::time::Instant;
 
 use super::catalog::Catalog;
+use super::data::reading;
 use super::doubt::Doubt;
 use super::store::{Row, Store, StoreError};
-use crate::api::convert::{Facts, Rules, ServiceFacts, endpoint, to_object};
+use crate::api::convert::{Facts, Rules, ServiceFacts, endpoint, needs, to_object};
 use crate::api::v1alpha1::{AgentEndpoint, AgentEndpointSpec};
 use crate::domain::{Endpoint, EndpointId, Notice, Status, plan};
 use crate::engine::Engine;
 use crate::mirror::Mirror;
 use crate::ops::looks::Looks;
 use crate::ops::now;
+use crate::vault::Vault;
 use crate::view::View;
 
 /// What was read, and what is known of it.
@@ -58,6 +60,7 @@ pub struct Objects {
     store: Store,
     view: View,
     looks: Looks,
+    vault: Vault,
     /// Why something that was to be written is not.
     trouble: Option<String>,
     /// Since when something has waited for a write.
@@ -78,6 +81,7 @@ impl Objects {
         store: Store,
         view: View,
         looks: Looks,
+        vault: Vault,
     ) -> Objects {
         Objects {
             declared: BTreeMap::new(),
@@ -91,6 +95,7 @@ impl Objects {
             store,
             view,
             looks,
+            vault,
             trouble: None,
             waiting_since: None,
             missing: Doubt::default(),
@@ -107,6 +112,9 @@ impl Objects {
     /// `todo`: what one write waits for in vain, the others would too, so there is only one such wait in a turn.
     pub async fn turn(&mut self, catalog: &Catalog, read_at: Instant, todo: &mut Todo) {
         todo.due.extend(self.remember(catalog).await);
+        for reference in self.vault.used() {
+            todo.due.extend(self.vault.put(&reference, reading(catalog.data(&reference))));
+        }
         if todo.unsettled {
             let (changed, settled) = self.settle(catalog, read_at).await;
             todo.due.extend(changed);
@@ -118,7 +126,7 @@ impl Objects {
             let may_write = !todo.unsettled && failed.is_empty();
             let started = Instant::now();
             self.looks.waited(started.duration_since(began));
-            if !self.look(&id, may_write).await {
+            if !self.look(catalog, &id, may_write).await {
                 failed.insert(id);
             }
             self.looks.took(started.elapsed());
@@ -199,6 +207,7 @@ impl Objects {
             }
             self.missing.settled(&id);
             self.declared.remove(&id);
+            self.vault.claim(&id, &[]);
             self.engine.remove(&id);
             self.view.remove(&id);
             changed.extend(self.mirror.remove(&id));
@@ -302,9 +311,17 @@ impl Objects {
 
     /// One look at one endpoint: the same steps as in a cluster. False: a status waits to be written; it could not be, or
     /// may not be in this turn.
-    async fn look(&mut self, id: &EndpointId, may_write: bool) -> bool {
+    async fn look(&mut self, catalog: &Catalog, id: &EndpointId, may_write: bool) -> bool {
         let Some(known) = self.declared.get_mut(id) else { return true };
-        let facts = Facts { service: ServiceFacts::NoCluster, allowed_agent_ids: Vec::new() };
+        let needs = needs(&known.object);
+        for reference in self.vault.claim(id, &needs) {
+            self.vault.put(&reference, reading(catalog.data(&reference)));
+        }
+        let facts = Facts {
+            service: ServiceFacts::NoCluster,
+            allowed_agent_ids: Vec::new(),
+            supplies: self.vault.supplies(&needs).unwrap_or_default(),
+        };
         let endpoint: Endpoint = endpoint(&known.object, &(self.rules)(), &facts);
         let restored = known.status.as_ref().filter(|s| s.observed_generation == endpoint.generation);
         self.engine.upsert(&endpoint, |address| restored.and_then(|s| s.restore(address)));

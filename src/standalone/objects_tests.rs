@@ -36,6 +36,7 @@ impl Bed {
             store,
             view,
             Looks::default(),
+            Vault::default(),
         );
         Bed { files, engine, objects }
     }

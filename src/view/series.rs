@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric as _};
 use prometheus_client::metrics::MetricType;
@@ -18,7 +19,7 @@ use crate::domain::{EndpointId, Reason, StatusWord};
 pub const MOST: usize = 20_000;
 
 /// Name without prefix, kind, labels, help: of everything that is shown here.
-pub const FAMILIES: [(&str, &str, &[&str], &str); 6] = [
+pub const FAMILIES: [(&str, &str, &[&str], &str); 7] = [
     ("endpoints", "gauge", &["namespace", "status"], "Endpoints by status word; of the active replica"),
     (
         "endpoint_series",
@@ -50,15 +51,30 @@ pub const FAMILIES: [(&str, &str, &[&str], &str); 6] = [
         &["namespace", "name"],
         "Latency of the last probe that passed; of several targets the slowest",
     ),
+    (
+        "endpoint_tls_not_after_timestamp_seconds",
+        "gauge",
+        &["namespace", "name"],
+        "When the certificate ends that was shown with the last answer; of several targets the first to end",
+    ),
 ];
 
-/// How long the last probes that passed took.
-pub type Latencies = Arc<dyn Fn() -> HashMap<EndpointId, Duration> + Send + Sync>;
+/// What the newest probes that passed have measured.
+#[derive(Clone, Debug, Default)]
+pub struct Measured {
+    /// How long each endpoint took.
+    pub latency: Option<Duration>,
+    /// When its certificate ends.
+    pub certificate_ends: Option<Timestamp>,
+}
+
+/// That of each endpoint, read at each scrape.
+pub type Measurements = Arc<dyn Fn() -> HashMap<EndpointId, Measured> + Send + Sync>;
 
 /// Shows the endpoints of a view. Only the active replica does: several would count each of them twice.
 pub struct Series {
     view: View,
-    latencies: Latencies,
+    measurements: Measurements,
     /// Series of single endpoints as well.
     single: bool,
 }
@@ -71,8 +87,8 @@ impl std::fmt::Debug for Series {
 
 impl Series {
     /// All endpoints of `view`; with `single` also one by one, as long as they are not too many.
-    pub fn new(view: View, latencies: Latencies, single: bool) -> Series {
-        Series { view, latencies, single }
+    pub fn new(view: View, measurements: Measurements, single: bool) -> Series {
+        Series { view, measurements, single }
     }
 }
 
@@ -173,9 +189,13 @@ impl Series {
                 ConstCounter::new(count).encode(transitions.encode_family(&labels)?)?;
             }
         }
-        let latencies = if rows.is_empty() { HashMap::new() } else { (self.latencies)() };
-        let known = rows.keys().filter_map(|id| Some((name(id), latencies.get(id)?.as_secs_f64())));
-        gauges(encoder, 5, known)
+        let measured = if rows.is_empty() { HashMap::new() } else { (self.measurements)() };
+        let measured = &measured;
+        let each = |value: fn(&Measured) -> Option<f64>| {
+            rows.keys().filter_map(move |id| Some((name(id), value(measured.get(id)?)?)))
+        };
+        gauges(encoder, 5, each(|measured| Some(measured.latency?.as_secs_f64())))?;
+        gauges(encoder, 6, each(|measured| Some(measured.certificate_ends?.as_duration().as_secs_f64())))
     }
 }
 

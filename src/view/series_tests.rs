@@ -28,9 +28,13 @@ fn view() -> View {
 }
 
 fn shown(view: &View, single: bool) -> String {
-    let latencies = Arc::new(|| [(EndpointId::new("a", "one"), Duration::from_millis(250))].into());
+    let one = || Measured {
+        latency: Some(Duration::from_millis(250)),
+        certificate_ends: Some(Timestamp::constant(1_800_000_000, 0)),
+    };
+    let measurements = Arc::new(move || [(EndpointId::new("a", "one"), one())].into());
     let mut registry = Registry::default();
-    registry.register_collector(Box::new(Series::new(view.clone(), latencies, single)));
+    registry.register_collector(Box::new(Series::new(view.clone(), measurements, single)));
     let mut text = String::new();
     prometheus_client::encoding::text::encode(&mut text, &registry).unwrap();
     text
@@ -52,6 +56,7 @@ fn endpoints_are_counted_by_namespace_and_word_and_each_is_ready_or_not_or_not_k
         r#"endpoint_ready{namespace="a",name="two",protocol="http"} 0.0"#,
         r#"endpoint_info{namespace="a",name="two",protocol="http",status="failing",reason="ConnectionRefused"} 1.0"#,
         r#"endpoint_last_latency_seconds{namespace="a",name="one"} 0.25"#,
+        r#"endpoint_tls_not_after_timestamp_seconds{namespace="a",name="one"} 1800000000.0"#,
         "endpoint_series 1",
     ] {
         assert!(text.lines().any(|l| l == line), "{line} is not in\n{text}");

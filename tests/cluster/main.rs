@@ -15,6 +15,7 @@ mod anywhere;
 mod bad_input;
 mod bed;
 mod console;
+mod credentials;
 mod edits;
 mod fencing;
 mod flow;

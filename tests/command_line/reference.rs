@@ -72,12 +72,13 @@ fn help_is_the_same_by_flag_and_by_word_and_tells_no_value_of_the_environment() 
     let here = tempfile::tempdir().unwrap();
     for words in [&[][..], &["orchestrator", "start"], &["agent-registry", "cleanup"], &["crds"]] {
         let by_word = program(&[&["help"], words].concat(), here.path());
-        let env = [("REGISTRY_URL", "http://me:secret@h"), ("AGENT_REGISTRY_DB_URL", "sqlite:///secret.db")];
+        let env =
+            [("REGISTRY_URL", "http://me:hunter2@h"), ("AGENT_REGISTRY_DB_URL", "sqlite:///hunter2.db")];
         let by_flag = crate::with_env(&[words, &["--help"]].concat(), &env, here.path());
         assert!(by_word.status.success() && by_word.stderr.is_empty(), "{by_word:?}");
         assert_eq!(stdout(&by_word), stdout(&by_flag), "{words:?}");
         assert!(
-            stdout(&by_word).contains("Usage: configurable-agents") && !stdout(&by_flag).contains("secret")
+            stdout(&by_word).contains("Usage: configurable-agents") && !stdout(&by_flag).contains("hunter2")
         );
     }
 }

@@ -27,6 +27,7 @@ pub mod launch;
 pub mod listening;
 pub mod process;
 pub mod proxy;
+pub mod tls;
 pub mod version;
 
 use std::net::{Ipv4Addr, TcpListener};
@@ -41,6 +42,7 @@ pub use engine::Behaviour;
 pub use farm::AgentFarm;
 pub use process::Proc;
 pub use proxy::FreezeProxy;
+pub use tls::{Authority, Identity, TlsAgent};
 pub use version::Version;
 
 /// How often a condition is looked at.

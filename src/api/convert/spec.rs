@@ -1,26 +1,22 @@
 //! From an `AgentEndpoint` to an [`Endpoint`]: defaults filled in, and the first thing that keeps
 //! the spec from being acted on.
 
-use std::time::Duration;
+use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
+use super::probe::probe;
 use crate::api::v1alpha1::{
-    A2aLevel, AgentEndpoint, AgentEndpointSpec, AuthenticationRequiredPolicy, Connection, Expand, HttpMethod,
-    Probe, RegistrationPolicy,
+    A2aLevel, AgentEndpoint, AgentEndpointSpec, Connection, Expand, RegistrationPolicy,
 };
 use crate::domain::address::{Host, parse_host};
 use crate::domain::condition::whole_seconds;
 use crate::domain::defaults::ProbeDefaults;
-use crate::domain::endpoint::{
-    HttpProbe, Lookup, Method, MinReady, OnAuthenticationRequired, Protocol, Refusal, Registration,
-    default_agent_id,
-};
-use crate::domain::{
-    Endpoint, EndpointId, ProbeSpec, Reason, Target, TargetAddress, TargetPolicy, Thresholds,
-};
+use crate::domain::endpoint::{Lookup, MinReady, Refusal, Registration, default_agent_id};
+use crate::domain::reference::{Need, Supply, refusal_of};
+use crate::domain::{Endpoint, EndpointId, Reason, Target, TargetAddress, TargetPolicy};
 
 /// How names become absolute.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -72,6 +68,8 @@ pub struct Facts {
     /// Patterns of the Namespace's annotation `agents.configurable.dev/allowed-agent-ids`: whole
     /// ids, or beginnings with a `*` at the end.
     pub allowed_agent_ids: Vec<String>,
+    /// What was found of each of [`needs`].
+    pub supplies: BTreeMap<Need, Supply>,
 }
 
 /// Converts. Never fails: what is wrong becomes the endpoint's refusal.
@@ -79,7 +77,7 @@ pub fn endpoint(object: &AgentEndpoint, rules: &Rules, facts: &Facts) -> Endpoin
     let spec = &object.spec;
     let id = id_of(&object.metadata);
     let agent_id = spec.agent_id.clone().unwrap_or_else(|| default_agent_id(&id));
-    let probe = probe(spec.probe.as_ref(), &rules.defaults);
+    let probe = probe(spec.probe.as_ref(), &rules.defaults, &id.namespace);
     let (targets, service_refusal) = match targets(spec, &id, rules, facts) {
         Ok(targets) => (targets, None),
         Err(refusal) => (Vec::new(), Some(refusal)),
@@ -90,7 +88,8 @@ pub fn endpoint(object: &AgentEndpoint, rules: &Rules, facts: &Facts) -> Endpoin
         .or_else(|| period_refusal(spec, &rules.defaults))
         .or(foreign)
         .or_else(|| unsupported(spec))
-        .or(service_refusal);
+        .or(service_refusal)
+        .or_else(|| refusal_of(&probe, &targets, &facts.supplies));
     Endpoint {
         uid: object.metadata.uid.clone().unwrap_or_default(),
         generation: object.metadata.generation.unwrap_or_default(),
@@ -115,7 +114,7 @@ pub fn undecodable(metadata: &ObjectMeta, error: &str, defaults: &ProbeDefaults)
         generation: metadata.generation.unwrap_or_default(),
         created: created(metadata),
         targets: Vec::new(),
-        probe: probe(None, defaults),
+        probe: probe(None, defaults, &id.namespace),
         min_ready: MinReady::Percent(100),
         agent_id: default_agent_id(&id),
         registration: Registration {
@@ -144,66 +143,10 @@ fn created(metadata: &ObjectMeta) -> Timestamp {
     metadata.creation_timestamp.as_ref().map_or(Timestamp::UNIX_EPOCH, |time| whole_seconds(time.0))
 }
 
-fn seconds(value: Option<i32>, default: Duration) -> Duration {
-    value.and_then(|v| u64::try_from(v).ok()).map_or(default, Duration::from_secs)
-}
-
-fn number(value: Option<i32>, default: u32) -> u32 {
-    value.and_then(|v| u32::try_from(v).ok()).unwrap_or(default).max(1)
-}
-
-fn probe(probe: Option<&Probe>, defaults: &ProbeDefaults) -> ProbeSpec {
-    let absent = Probe::default();
-    let probe = probe.unwrap_or(&absent);
-    let period = seconds(probe.period_seconds, defaults.period).max(Duration::from_millis(100));
-    ProbeSpec {
-        protocol: protocol(probe, defaults),
-        period,
-        // Also for a given one: without a period in the spec, the default may be the shorter.
-        timeout: seconds(probe.timeout_seconds, defaults.timeout).min(period),
-        thresholds: Thresholds {
-            failure: number(probe.failure_threshold, defaults.failure_threshold),
-            success: number(probe.success_threshold, defaults.success_threshold),
-        },
-        latency_threshold: probe
-            .latency_threshold_milliseconds
-            .and_then(|v| u64::try_from(v).ok())
-            .map_or(defaults.latency_threshold, Duration::from_millis),
-        on_authentication_required: match probe.on_authentication_required {
-            Some(AuthenticationRequiredPolicy::Pass) => OnAuthenticationRequired::Pass,
-            _ => OnAuthenticationRequired::Fail,
-        },
-    }
-}
-
-fn protocol(probe: &Probe, defaults: &ProbeDefaults) -> Protocol {
-    if probe.mcp.is_some() {
-        return Protocol::Other("mcp");
-    }
-    if probe.tcp.is_some() {
-        return Protocol::Tcp;
-    }
-    if let Some(a2a) = &probe.a2a {
-        return Protocol::A2a { card_path: a2a.card_path.clone() };
-    }
-    if let Some(grpc) = &probe.grpc {
-        return Protocol::Grpc { service: grpc.service.clone().unwrap_or_default() };
-    }
-    let http = probe.http.clone().unwrap_or_default();
-    let mut expected: Vec<u16> =
-        http.expected_statuses.iter().filter_map(|status| u16::try_from(*status).ok()).collect();
-    if expected.is_empty() {
-        expected.push(200);
-    }
-    Protocol::Http(HttpProbe {
-        path: http.path.unwrap_or_else(|| defaults.path.clone()),
-        method: match http.method {
-            Some(HttpMethod::Head) => Method::Head,
-            _ => Method::Get,
-        },
-        expected_statuses: expected,
-        headers: http.headers.into_iter().map(|header| (header.name, header.value)).collect(),
-    })
+/// What the probe of an object needs of Secrets and ConfigMaps.
+pub fn needs(object: &AgentEndpoint) -> Vec<Need> {
+    let namespace = object.metadata.namespace.as_deref().unwrap_or_default();
+    probe(object.spec.probe.as_ref(), &ProbeDefaults::default(), namespace).needs()
 }
 
 fn min_ready(value: &IntOrString) -> MinReady {
@@ -336,7 +279,8 @@ fn period_refusal(spec: &AgentEndpointSpec, defaults: &ProbeDefaults) -> Option<
 
 /// Does the object ask for an id that only the Namespace's word can give it?
 pub fn asks_for_foreign_id(object: &AgentEndpoint, rules: &Rules) -> bool {
-    let nothing = Facts { service: ServiceFacts::Missing, allowed_agent_ids: Vec::new() };
+    let nothing =
+        Facts { service: ServiceFacts::Missing, allowed_agent_ids: Vec::new(), supplies: BTreeMap::new() };
     agent_id_refusal(&object.spec, &id_of(&object.metadata), rules, &nothing).is_some()
 }
 
@@ -371,8 +315,6 @@ fn unsupported(spec: &AgentEndpointSpec) -> Option<Refusal> {
         (probe.a2a.as_ref().is_some_and(|a2a| a2a.level == Some(A2aLevel::Rpc)), "probe.a2a.level: RPC"),
         (probe.mcp.is_some(), "probe.mcp"),
         (reuse, "probe.http.connection: Reuse"),
-        (probe.tls.is_some(), "probe.tls"),
-        (probe.credentials_ref.is_some(), "probe.credentialsRef"),
         (expand, "serviceRef.expand: Endpoints"),
     ];
     let (_, field) = given.into_iter().find(|(given, _)| *given)?;

@@ -1,7 +1,10 @@
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::*;
+use crate::domain::endpoint::Protocol;
 use crate::domain::policy::Profile;
+use crate::domain::reference::{Reference, ReferenceKind};
 use serde_json::{Value, json};
 
 fn rules() -> Rules {
@@ -17,6 +20,7 @@ fn facts() -> Facts {
     Facts {
         service: ServiceFacts::Ports(vec![(Some("http".to_owned()), 8001)]),
         allowed_agent_ids: vec!["shared.*".to_owned(), "exact".to_owned()],
+        supplies: BTreeMap::new(),
     }
 }
 
@@ -96,8 +100,17 @@ fn each_refusal_has_its_reason_and_only_a_denied_literal_is_hopeless() {
         (with(json!({"probe": {"a2a": {}}})), None),
         (with(json!({"probe": {"a2a": {"level": "RPC"}}})), ns),
         (with(json!({"probe": {"mcp": {}}})), ns),
-        (with(json!({"probe": {"tls": {}}})), ns),
-        (with(json!({"probe": {"credentialsRef": {"name": "s"}}})), ns),
+        (with(json!({"probe": {"tls": {}}})), None),
+        (with(json!({"probe": {"tls": {"verification": "Skip"}}})), None),
+        (
+            with(json!({"probe": {"credentialsRef": {"name": "s"}}})),
+            Some((Reason::SecretNotPermitted, false)),
+        ),
+        (
+            with(json!({"probe": {"tls": {}, "credentialsRef": {"name": "s"}}})),
+            Some((Reason::SecretNotFound, false)),
+        ),
+        (with(json!({"probe": {"tls": {"caRef": {"name": "ca"}}}})), Some((Reason::SecretNotFound, false))),
         (with(json!({"probe": {"http": {"connection": "Reuse"}}})), ns),
         (with(json!({"probe": {"tcp": {}}})), None),
     ];
@@ -129,4 +142,36 @@ fn an_object_that_cannot_be_read_is_not_accepted_and_says_why() {
     let refusal = undecodable(&metadata, "missing field `host`", &rules().defaults).refusal.unwrap();
     assert_eq!(refusal.reason, Reason::NotSupported);
     assert!(refusal.message.contains("missing field `host`"));
+}
+
+#[test]
+fn what_a_probe_needs_is_of_its_own_namespace_and_has_the_documented_defaults() {
+    let spec = convert(&json!({
+        "targets": [{"host": "a.example", "port": 443}],
+        "probe": {
+            "tls": {"caRef": {"name": "ca"}, "clientCertificateRef": {"name": "me"}},
+            "credentialsRef": {"name": "token"},
+        },
+    }));
+    let secret = |name: &str| Reference {
+        kind: ReferenceKind::Secret,
+        namespace: "team-a".to_owned(),
+        name: name.to_owned(),
+    };
+    let needs = [
+        Need::Authorities {
+            of: Reference { kind: ReferenceKind::ConfigMap, ..secret("ca") },
+            key: "ca.crt".to_owned(),
+        },
+        Need::ClientCertificate { of: secret("me") },
+        Need::Credential { of: secret("token"), key: "token".to_owned() },
+    ];
+    assert_eq!(spec.probe.needs(), needs);
+    let sent = spec.probe.credential.unwrap();
+    assert_eq!((sent.header.as_str(), sent.prefix.as_str()), ("Authorization", "Bearer "));
+    let own = convert(&json!({
+        "targets": [{"host": "a.example", "port": 443}],
+        "probe": {"tls": {}, "credentialsRef": {"name": "token", "header": "X-Key"}},
+    }));
+    assert_eq!(own.probe.credential.unwrap().prefix, "");
 }

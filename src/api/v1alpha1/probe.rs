@@ -74,14 +74,12 @@ pub struct Probe {
     pub on_authentication_required: Option<AuthenticationRequiredPolicy>,
 
     /// Present means TLS, with every kind of probe. `{}` is TLS with the orchestrator's certificate authorities and the
-    /// target's host as the expected name. Absent means no TLS.
-    /// Has no effect in this release yet: such an object is not accepted (`NotSupported`).
+    /// target's host as the expected name. Absent means no TLS. With `tcp`, the handshake is the probe.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tls: Option<Tls>,
 
     /// A credential that is sent with every probe. Needs `tls` with full verification, and a Secret that opts in and
     /// names the hosts that may see it. Not with `tcp`. Absent means none.
-    /// Has no effect in this release yet: such an object is not accepted (`NotSupported`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub credentials_ref: Option<CredentialsRef>,
 }

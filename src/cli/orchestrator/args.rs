@@ -234,6 +234,26 @@ pub struct StartArgs {
     /// Which explicit agent ids objects may have.
     #[arg(long, value_enum, default_value_t = AgentIdPolicy::Namespace, help_heading = "Cluster", hide_short_help = true)]
     pub agent_ids: AgentIdPolicy,
+    /// The role that lets Secrets be read: what a status asks a tenant to bind. `Role/NAME` where it is no `ClusterRole`.
+    #[arg(
+        long,
+        default_value = "configurable-agents:configurable-agents:secret-reader",
+        value_name = "NAME",
+        env = "SECRET_READER_ROLE",
+        help_heading = "Cluster",
+        hide_short_help = true
+    )]
+    pub secret_reader_role: String,
+    /// The same for `ConfigMaps`.
+    #[arg(
+        long,
+        default_value = "configurable-agents:configurable-agents:configmap-reader",
+        value_name = "NAME",
+        env = "CONFIGMAP_READER_ROLE",
+        help_heading = "Cluster",
+        hide_short_help = true
+    )]
+    pub configmap_reader_role: String,
     /// The cluster's DNS domain.
     #[arg(long, default_value = "cluster.local", help_heading = "Cluster", hide_short_help = true)]
     pub cluster_domain: String,
@@ -280,6 +300,9 @@ pub struct StartArgs {
     /// The shortest `periodSeconds` that objects may ask for.
     #[arg(long, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=3600), help_heading = "Probing", hide_short_help = true)]
     pub min_period_seconds: u32,
+    /// A certificate that ends within so many days makes an endpoint Degraded; 0 never does.
+    #[arg(long, default_value_t = 14, value_name = "DAYS", value_parser = clap::value_parser!(u32).range(0..=3650), help_heading = "Probing", hide_short_help = true)]
+    pub certificate_expiry_days: u32,
     /// Probes in flight at most.
     #[arg(long, default_value_t = 1024, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=65_536), help_heading = "Probing", hide_short_help = true)]
     pub max_in_flight: u32,

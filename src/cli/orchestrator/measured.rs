@@ -18,7 +18,7 @@ use crate::ops::metrics::{Described, Metrics, PREFIX};
 use crate::ops::now;
 use crate::ops::server::Shown;
 use crate::view::View;
-use crate::view::series::{FAMILIES, Series};
+use crate::view::series::{FAMILIES, Measured, Series};
 use crate::view::system::Role;
 
 /// What counts for itself, wherever it is used.
@@ -127,8 +127,11 @@ fn endpoints(metrics: &Metrics, engine: &Engine, view: &View, single: bool) {
         described(&format!("{name}{total}"), kind, labels, help)
     });
     let engine = engine.clone();
-    let latencies = Arc::new(move || engine.latencies());
-    metrics.collect(&families, Box::new(Series::new(view.clone(), latencies, single)));
+    let measurements = Arc::new(move || {
+        let one = |(id, (latency, certificate_ends))| (id, Measured { latency, certificate_ends });
+        engine.measured().into_iter().map(one).collect()
+    });
+    metrics.collect(&families, Box::new(Series::new(view.clone(), measurements, single)));
 }
 
 fn registry(metrics: &Metrics, mirror: &Mirror) {

@@ -24,8 +24,9 @@ use crate::engine::{Engine, Limits};
 use crate::mirror::Mirror;
 use crate::ops::now;
 use crate::ops::server::{self, Shown};
-use crate::probe::{Prober, Resolver, ResolverSettings, SharedPolicy};
+use crate::probe::{Prober, Resolver, ResolverSettings, SharedPolicy, Tls};
 use crate::registry_client::{Client, ClientSettings};
+use crate::vault::Vault;
 use crate::view::system::Role;
 use crate::view::{Fetch, Records, View};
 
@@ -39,6 +40,7 @@ pub struct Wiring {
     pub shown: Shown,
     pub view: View,
     pub instruments: Instruments,
+    pub vault: Vault,
     pages: (dashboard::Shown, dashboard::Settings),
     resolver: Resolver,
     policy: SharedPolicy,
@@ -75,7 +77,9 @@ impl Wiring {
         let resolver = Resolver::new(&settings).map_err(no_resolver)?;
         let base = TargetPolicy::new(profile, all(&args.allow_targets), all(&args.deny_targets));
         let policy: SharedPolicy = Arc::new(RwLock::new(Arc::new(base.clone())));
-        let prober = Prober::new(resolver.clone(), Arc::clone(&policy));
+        let vault = Vault::default();
+        let tls = Tls::new(vault.clone(), now);
+        let prober = Prober::new(resolver.clone(), Arc::clone(&policy), tls);
         let limits = Limits {
             in_flight: args.max_in_flight as usize,
             per_host: args.max_in_flight_per_host as usize,
@@ -112,6 +116,7 @@ impl Wiring {
             shown,
             view,
             instruments,
+            vault,
             pages,
             resolver,
             policy,
@@ -158,6 +163,7 @@ impl Wiring {
             latency_threshold: Duration::from_millis(u64::from(args.default_latency_threshold_milliseconds)),
             path: args.default_path.clone(),
             min_period: seconds(args.min_period_seconds),
+            certificate_expiry: Duration::from_hours(24 * u64::from(args.certificate_expiry_days)),
         };
         let naming = if cluster { Naming::Cluster(args.cluster_domain.clone()) } else { Naming::System };
         let agent_ids = match args.agent_ids {
