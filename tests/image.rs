@@ -162,14 +162,19 @@ fn the_dockerfile_and_the_recipe_without_an_engine_make_the_same_image() {
     for key in ["Env", "User", "Entrypoint", "Labels"] {
         assert_eq!(Some(&config[key]), expected.get(key), "{key}");
     }
-    assert!(read("deploy/image/Dockerfile").contains("RUN deploy/image/root.sh \"$(deploy/image/binary.sh)\" /image"));
+    assert!(
+        read("deploy/image/Dockerfile")
+            .contains("RUN deploy/image/root.sh \"$(deploy/image/binary.sh)\" /image")
+    );
     assert!(read("deploy/image/build.sh").contains("\"$here/root.sh\" \"$program\""));
 }
 
 #[test]
 fn the_dockerfile_builds_with_the_toolchain_of_the_checkout() {
-    let toolchain: String =
-        read("rust-toolchain.toml").lines().find_map(|line| line.strip_prefix("channel = ").map(str::to_owned)).unwrap();
+    let toolchain: String = read("rust-toolchain.toml")
+        .lines()
+        .find_map(|line| line.strip_prefix("channel = ").map(str::to_owned))
+        .unwrap();
     let base = format!("library/rust:{}-slim-bookworm AS build", toolchain.trim_matches('"'));
     assert!(read("deploy/image/Dockerfile").contains(&base), "{base}");
 }

@@ -146,7 +146,7 @@ up() {
     --kubelet-certificate-authority="$pki/ca.crt" --kubelet-preferred-address-types=InternalIP \
     --service-cluster-ip-range=10.96.0.0/24 --service-account-key-file="$pki/sa.pub" \
     --service-account-signing-key-file="$pki/sa.key" --service-account-issuer=https://kubernetes.default.svc \
-    --audit-log-path="$log/audit" --audit-policy-file="$here/audit.yaml"
+    --audit-log-path="$log/audit" --audit-log-maxsize=4000 --audit-policy-file="$here/audit.yaml"
   wait_for kube-apiserver kubectl get --raw=/readyz
   start kube-controller-manager "$bin/kube-controller-manager" --kubeconfig="$conf/kube-controller-manager.conf" --leader-elect=false \
     --service-account-private-key-file="$pki/sa.key" --root-ca-file="$pki/ca.crt" --use-service-account-credentials --bind-address=127.0.0.1
@@ -191,7 +191,7 @@ case $command in
   down) down ;;
   wipe) down; rm -rf "$dir" ;;
   load) need_holder; load "$@" ;;
-  run) need_holder; network "$@" ;;
+  run) need_holder; exec nsenter -t "$(holder)" -n -- env KUBECONFIG="$conf/admin.conf" PATH="$bin:$PATH" "$@" ;;
   inside) need_holder; inside "$@" ;;
   *) sed -n '2,/^set /{/^set /d;s/^# \{0,1\}//;p;}' "${BASH_SOURCE[0]}"; [ "$command" = help ] || exit 2 ;;
 esac

@@ -141,6 +141,9 @@ func (s *state) ends(namespace, side string, peers []peer) []end {
 	var found []end
 	for _, p := range peers {
 		if p.IPBlock != nil {
+			if strings.Contains(p.IPBlock.CIDR, ":") {
+				continue // there is no IPv6 here
+			}
 			match := fmt.Sprintf("ip %s %s ", side, p.IPBlock.CIDR)
 			if len(p.IPBlock.Except) > 0 {
 				match += fmt.Sprintf("ip %s != { %s } ", side, strings.Join(p.IPBlock.Except, ", "))
