@@ -86,22 +86,16 @@ annotations:
 {{- with $all }}
 imagePullSecrets:
   {{- range . }}
-  - name: {{ kindIs "map" . | ternary (default dict .).name . }}
+  - name: {{ if kindIs "map" . }}{{ .name }}{{ else }}{{ . }}{{ end }}
   {{- end }}
 {{- end }}
 {{- end }}
 
-{{/* The registry that the orchestrator writes to. */}}
-{{- define "configurable-agents.registryURL" -}}
-{{- if .Values.registry.enabled -}}
-http://{{ include "configurable-agents.component" (dict "root" . "component" "registry") }}.{{ .Release.Namespace }}.svc.{{ .Values.clusterDomain }}:{{ .Values.registry.service.port }}
-{{- else -}}
-{{ .Values.registry.externalURL | default "none" }}
-{{- end }}
-{{- end }}
-
-{{- define "configurable-agents.orchestratorURL" -}}
-http://{{ include "configurable-agents.component" (dict "root" . "component" "orchestrator") }}.{{ .Release.Namespace }}.svc.{{ .Values.clusterDomain }}:{{ .Values.orchestrator.service.port }}
+{{/* URL of a component's Service, by the name that works from every namespace. With "namespace" in
+the dict that one: "$(POD_NAMESPACE)" is filled in by the kubelet, and stays right when kustomize
+moves everything to another namespace. */}}
+{{- define "configurable-agents.serviceURL" -}}
+http://{{ include "configurable-agents.component" . }}.{{ .namespace | default .root.Release.Namespace }}.svc.{{ .root.Values.clusterDomain }}:{{ (index .root.Values .component).service.port }}
 {{- end }}
 
 {{/* A PostgreSQL registry keeps nothing in its pod. */}}
@@ -143,7 +137,10 @@ affinity:
 {{- end }}
 {{- if $values.topologySpreadConstraints }}
 topologySpreadConstraints:
-  {{- toYaml $values.topologySpreadConstraints | nindent 2 }}
+  {{- $ours := dict "labelSelector" (dict "matchLabels" (include "configurable-agents.selectorLabels" . | fromYaml)) }}
+  {{- range $values.topologySpreadConstraints }}
+  - {{- hasKey . "labelSelector" | ternary . (merge (deepCopy .) $ours) | toYaml | nindent 4 }}
+  {{- end }}
 {{- else if gt (int $values.replicas) 1 }}
 # A wish, not a demand: two replicas on one node are better than one.
 topologySpreadConstraints:
