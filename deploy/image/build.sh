@@ -3,7 +3,7 @@
 # settings as the Dockerfile beside it (tests/image.rs compares them). Prints the manifest's digest.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-program= name=ghcr.io/configurable-agents/configurable-agents output=
+program='' name=ghcr.io/configurable-agents/configurable-agents output=''
 while [ $# -gt 0 ]; do
   case $1 in
     --program) program=$2; shift ;;

@@ -7,7 +7,7 @@
 set -euo pipefail
 export LC_ALL=C
 epoch=${SOURCE_DATE_EPOCH:-0}
-output= name= user=65532:65532 entrypoint= root=
+output='' name='' user=65532:65532 entrypoint='' root=''
 environment=() labels=()
 while [ $# -gt 0 ]; do
   case $1 in

@@ -12,8 +12,8 @@ compgen -G "$authorities/*.crt" >/dev/null || { echo "root.sh: no certificates i
 
 mkdir -p "$root/etc/ssl/certs"
 for certificate in "$authorities"/*.crt; do
-  # One blank-free block each, whether or not the file ends with a newline.
-  sed -e '$a\' "$certificate"
+  cat "$certificate"
+  echo # some end without a newline
 done | sed '/^$/d' >"$root/etc/ssl/certs/ca-certificates.crt"
 cp "$program" "$root/configurable-agents"
 find "$root" -type d -exec chmod 755 {} +

@@ -19,7 +19,9 @@ cache=${CONFIGURABLE_AGENTS_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/configurable-
 command=${1:-help}
 shift || true
 dir=$cache/try
-case ${1:-} in /*) [ -x "$1" ] && [ ! -d "$1" ] || { dir=$1; shift; } ;; esac
+case ${1:-} in
+  /*) if [ ! -x "$1" ] || [ -d "$1" ]; then dir=$1; shift; fi ;;
+esac
 programs=${NODE_PROGRAMS:-$cache}
 bin=$programs/bin
 run=$dir/run log=$dir/log pki=$dir/pki conf=$dir/conf
@@ -83,6 +85,7 @@ hold() {
 # What is mounted where, and the network: in the namespaces.
 prepare_namespaces() {
   echo 1 >"$run/overcommit"; echo 10 >"$run/panic"; echo 1 >"$run/oops"
+  # shellcheck disable=SC2016 # it is the inner shell that expands
   inside bash -euc '
     dir=$1 run=$1/run
     # /sys of this network namespace, with the cgroups of before.
