@@ -176,15 +176,16 @@ up() {
 }
 
 down() {
-  local pid
+  local pid end=$((SECONDS + 20))
   if pid=$(holder); then
     kill -KILL "$pid" # its child goes with it, and with that everything in the namespaces
-    local end=$((SECONDS + 20))
     while [ -d "/proc/$pid" ] && [ "$(cut -d' ' -f3 "/proc/$pid/stat" 2>/dev/null)" != Z ] && [ $SECONDS -lt $end ]; do sleep 0.05; done
-    # The last process may still be on its way out of its cgroup.
-    while cgroups remove && compgen -G "/sys/fs/cgroup/*$cgroup" >/dev/null && [ $SECONDS -lt $end ]; do sleep 0.1; done
   fi
-  cgroups remove
+  # Whoever ended the first process: the last ones may still be on their way out of their cgroups.
+  while cgroups remove && [ -n "$(find /sys/fs/cgroup -maxdepth 2 -path "*$cgroup" -print -quit)" ]; do
+    if [ $SECONDS -ge $end ]; then echo "node.sh: $cgroup is still in use" >&2; exit 1; fi
+    sleep 0.05
+  done
   rm -f "$run/holder"
 }
 

@@ -1,19 +1,19 @@
 //! `helm install --wait` and agents that are down.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::bed::{Helm, Node, chart};
 use crate::objects::endpoint;
 use crate::story::{HOME, RELEASE, TEAM};
-use serde_json::json;
+use serde_json::{Value, json};
 
 /// A chart of a user's own with one AgentEndpoint in it.
-fn users_chart(node: &Node) -> String {
-    let folder = node.dir().join("users-chart");
+fn users_chart(node: &Node, name: &str, endpoint: &Value) -> String {
+    let folder = node.dir().join(name);
     std::fs::create_dir_all(folder.join("templates")).unwrap();
-    std::fs::write(folder.join("Chart.yaml"), "apiVersion: v2\nname: mine\nversion: 0.1.0\n").unwrap();
-    let object = endpoint(TEAM, "down", "nobody", &json!({}));
-    std::fs::write(folder.join("templates/endpoint.yaml"), object.to_string()).unwrap();
+    std::fs::write(folder.join("Chart.yaml"), format!("apiVersion: v2\nname: {name}\nversion: 0.1.0\n"))
+        .unwrap();
+    std::fs::write(folder.join("templates/endpoint.yaml"), endpoint.to_string()).unwrap();
     folder.display().to_string()
 }
 
@@ -45,19 +45,39 @@ async fn helm_waits_for_the_product_and_for_endpoints_of_its_own_chart_only() {
     node.helm(Helm::Four, &install).await.ok();
     node.wait(TEAM, "absent", "Ready=False").await;
 
-    // The user's chart holds an endpoint whose agent is down.
-    let chart = users_chart(&node);
-    for helm in [Helm::Three, Helm::Four] {
+    // A chart of the user's own holds an endpoint: Helm 3 does not look at it, nor does Helm 4 when it is told to wait
+    // as Helm 3 does. Helm 4 waits for Ready, and ends at once on what nothing but an edit can help.
+    let target = |host: &str| json!({"targets": [{"host": host, "port": 80}], "probe": {"periodSeconds": 2}});
+    let object = |name: &str, host: &str| {
+        let mut object = endpoint(TEAM, name, "", &target(host));
+        object["spec"].as_object_mut().unwrap().remove("serviceRef");
+        object
+    };
+    let down = users_chart(&node, "down", &object("down", "nobody"));
+    let denied = users_chart(&node, "denied", &object("denied", "127.0.0.1"));
+    let try_it = async |helm: Helm, name: &str, chart: &str, wait: &str| {
         let began = Instant::now();
-        let install = ["install", "mine", &chart, "-n", TEAM, "--wait", "--timeout", "20s"];
-        let said = node.helm(helm, &install).await;
+        let said = node.helm(helm, &["install", name, chart, "-n", TEAM, wait, "--timeout", "20s"]).await;
+        let took = began.elapsed();
         println!(
-            "{helm:?}: an endpoint that is down in the chart: {} after {:.1} s\n{}{}",
+            "{helm:?} {wait} {name}: {} after {:.1} s\n{}",
             said.status,
-            began.elapsed().as_secs_f64(),
-            said.stdout,
+            took.as_secs_f64(),
             said.stderr
         );
-        node.helm(helm, &["uninstall", "mine", "-n", TEAM]).await.ok();
-    }
+        node.helm(helm, &["uninstall", name, "-n", TEAM]).await.ok();
+        (said, took)
+    };
+    try_it(Helm::Three, "down", &down, "--wait").await.0.ok();
+    try_it(Helm::Four, "down", &down, "--wait=legacy").await.0.ok();
+    let (said, took) = try_it(Helm::Four, "down", &down, "--wait").await;
+    let said = said.refused().stderr;
+    assert!(said.contains("AgentEndpoint/team-a/down not ready. status: InProgress"), "{said}");
+    assert!(took >= Duration::from_secs(20), "it waits until the timeout: {took:?}");
+    try_it(Helm::Three, "denied", &denied, "--wait").await.0.ok();
+    let (said, took) = try_it(Helm::Four, "denied", &denied, "--wait").await;
+    let said = said.refused().stderr;
+    assert!(said.contains("AgentEndpoint/team-a/denied"), "{said}");
+    assert!(said.contains("Failed"), "{said}");
+    println!("a denied literal: {took:?}");
 }
