@@ -88,6 +88,8 @@ install_packages() {
   command -v cc >/dev/null || missing+=(gcc libc6-dev)
   command -v setpriv >/dev/null || missing+=(util-linux)
   [ -e /etc/ssl/certs/ca-certificates.crt ] || missing+=(ca-certificates)
+  command -v curl >/dev/null || missing+=(curl)
+  [ -x /usr/bin/promtool ] || missing+=(prometheus) # the judge of metrics, rules and runbooks
   $fast || [ -x /usr/bin/chromium ] || [ -n "${CHROMIUM:-}" ] || missing+=(chromium fonts-dejavu-core)
   if $node_wanted; then
     local package

@@ -38,7 +38,22 @@ fn manifest(what: &str, more: &[&str]) -> String {
     )
 }
 
-const FILES: [(&str, &str, &[&str]); 3] = [
+/// The part of the render that says what the orchestrator may do.
+const RIGHTS: [&str; 6] = [
+    "--show-only",
+    "templates/orchestrator/serviceaccount.yaml",
+    "--show-only",
+    "templates/orchestrator/rbac.yaml",
+    "--show-only",
+    "templates/user-roles.yaml",
+];
+
+const FILES: [(&str, &str, &[&str]); 4] = [
+    (
+        "deploy/rbac.yaml",
+        "What the orchestrator may do, for one that runs outside the cluster; and roles that are bound to nobody.",
+        &RIGHTS,
+    ),
     (
         "deploy/install.yaml",
         "Orchestrator, agent registry and CustomResourceDefinition: kubectl apply -f install.yaml",
@@ -183,7 +198,7 @@ async fn install_twice(version: Version) {
     assert_eq!(first.stdout.lines().count(), second.stdout.lines().count());
 
     // Server-side, over a holder's Lease: the holder stays.
-    let lease = ["lease", "configurable-agents-orchestrator", "-n", NAME];
+    let lease = ["lease", "configurable-agents", "-n", NAME];
     let held = r#"{"spec":{"holderIdentity":"somebody","leaseTransitions":7}}"#;
     plane.kubectl(&[&["patch"], &lease[..], &["--type=merge", "-p", held]].concat()).await.ok();
     let server_side = ["apply", "--server-side", "--force-conflicts", "-f", &file];

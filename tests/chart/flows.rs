@@ -131,6 +131,10 @@ fn by_default_only_the_named_flows_pass() {
         (registry.clone(), pod("kube-system"), 53, false),
         (registry.clone(), server.clone(), 6443, false),
         (registry.clone(), orchestrator.clone(), 9000, false),
+        // Health and metrics: nobody until somebody is named.
+        (pod("monitoring"), orchestrator.clone(), 9001, false),
+        (pod("monitoring"), registry.clone(), 8001, false),
+        (test.clone(), registry.clone(), 8001, false),
         // Pages and API.
         (pod(HERE), orchestrator.clone(), 9000, false),
         (pod("team-a"), orchestrator.clone(), 9000, false),
@@ -191,4 +195,24 @@ fn probes_can_be_narrowed_without_cutting_the_orchestrator_off() {
         (orchestrator, End::Address("10.98.0.1"), 6443, true),
     ];
     check(&rendered(&narrow), &flows);
+}
+
+#[test]
+fn metrics_are_for_whom_they_are_meant_for_and_with_a_monitor_for_every_pod() {
+    let [orchestrator, registry] = ["orchestrator", "registry"].map(component);
+    let flows = |elsewhere: bool| {
+        [
+            (pod("monitoring"), orchestrator.clone(), 9001, true),
+            (pod("monitoring"), registry.clone(), 8001, true),
+            (pod("team-a"), orchestrator.clone(), 9001, elsewhere),
+            (pod("monitoring"), orchestrator.clone(), 9000, false),
+            (pod("monitoring"), registry.clone(), 8000, false),
+            (End::Address("203.0.113.7"), orchestrator.clone(), 9001, false),
+        ]
+    };
+    let from = r#"networkPolicy.metrics.from=[{"namespaceSelector":{"matchLabels":{"kubernetes.io/metadata.name":"monitoring"}}}]"#;
+    check(&rendered(&["--set-json", from]), &flows(false));
+    let monitor = ["--set", "metrics.serviceMonitor.enabled=true"];
+    check(&rendered(&monitor), &flows(true));
+    check(&rendered(&[&monitor[..], &["--set-json", from]].concat()), &flows(false));
 }

@@ -157,7 +157,10 @@ fn no_object_holds_a_secret() {
             let container = &pod["spec"]["containers"][0];
             for variable in container["env"].as_array().into_iter().flatten() {
                 let plain = variable["value"].as_str().unwrap_or_default();
-                assert!(plain.is_empty() || plain == "UTC", "{file}: {owner}: {variable}");
+                assert!(
+                    plain.is_empty() || plain == "UTC" || plain.ends_with("-reader"),
+                    "{file}: {owner}: {variable}"
+                );
             }
             for argument in container["args"].as_array().unwrap() {
                 let argument = argument.as_str().unwrap();
@@ -225,7 +228,11 @@ fn probes_ask_separate_paths_and_a_stop_has_time() {
             continue;
         }
         let container = &pod["spec"]["containers"][0];
-        let path = |probe: &str| container[probe]["httpGet"]["path"].as_str().unwrap().to_owned();
+        let path = |probe: &str| {
+            let ask = &container[probe]["httpGet"];
+            assert_eq!(ask["port"], "ops", "{owner}: {probe}");
+            ask["path"].as_str().unwrap().to_owned()
+        };
         assert_eq!(
             [path("startupProbe"), path("livenessProbe"), path("readinessProbe")],
             ["/livez", "/livez", "/readyz"]
@@ -331,4 +338,51 @@ fn the_test_pods_ask_the_services_that_exist() {
             assert_eq!(service["spec"]["ports"][0]["port"].to_string(), port);
         }
     }
+}
+
+#[test]
+fn the_monitoring_objects_lead_to_what_is_there() {
+    let objects = rendered(&["--values", &way("monitoring")]);
+    let monitors = of_kind(&objects, "ServiceMonitor");
+    assert_eq!(monitors.len(), 2);
+    for monitor in monitors {
+        let (port, wanted) =
+            (&monitor["spec"]["endpoints"][0]["port"], &monitor["spec"]["selector"]["matchLabels"]);
+        let selected = |object: &&Value| {
+            wanted.as_object().unwrap().iter().all(|(key, value)| object["metadata"]["labels"][key] == *value)
+        };
+        let services: Vec<&Value> = of_kind(&objects, "Service").into_iter().filter(selected).collect();
+        let found: Vec<&Value> = services
+            .iter()
+            .flat_map(|service| service["spec"]["ports"].as_array().unwrap())
+            .filter(|found| found["name"] == *port)
+            .collect();
+        assert_eq!(found.len(), 1, "{}", name(monitor));
+        let pods = pods(&objects);
+        let ports = pods
+            .iter()
+            .filter(|(_, pod)| selected(&&**pod))
+            .flat_map(|(_, pod)| pod["spec"]["containers"][0]["ports"].as_array().unwrap());
+        let numbers: Vec<&Value> =
+            ports.filter(|port| port["name"] == "ops").map(|port| &port["containerPort"]).collect();
+        assert_eq!(numbers, [&found[0]["port"]], "{}", name(monitor));
+    }
+    let rule = of_kind(&objects, "PrometheusRule")[0];
+    let alerts: Vec<&Value> = rule["spec"]["groups"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .flat_map(|group| group["rules"].as_array().unwrap())
+        .filter(|rule| !rule["alert"].is_null())
+        .collect();
+    assert!(alerts.len() > 5);
+    for alert in alerts {
+        let wanted = format!("https://runbooks.example/agents/{}.md", alert["alert"].as_str().unwrap());
+        assert_eq!(alert["annotations"]["runbook_url"], *wanted);
+    }
+    let dashboard =
+        of_kind(&objects, "ConfigMap").into_iter().find(|map| name(map).ends_with("-dashboard")).unwrap();
+    serde_json::from_str::<Value>(dashboard["data"]["configurable-agents.json"].as_str().unwrap()).unwrap();
+    // Braces of the rules and the dashboard are for Prometheus and Grafana, not for Helm.
+    assert!(rule.to_string().contains("{{ $labels."), "{rule}");
 }

@@ -40,8 +40,8 @@ const WATCHED: [&str; 9] = [
 ];
 const OWN: [&str; 3] = [
     "coordination.k8s.io/leases[] create",
-    "coordination.k8s.io/leases[one-configurable-agents-orchestrator] get",
-    "coordination.k8s.io/leases[one-configurable-agents-orchestrator] update",
+    "coordination.k8s.io/leases[one-configurable-agents] get",
+    "coordination.k8s.io/leases[one-configurable-agents] update",
 ];
 
 fn set(words: &[&str]) -> BTreeSet<String> {
@@ -137,11 +137,14 @@ fn people_get_roles_that_are_bound_to_nobody() {
     let edit = ["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"];
     assert_eq!(grants(&[role("edit")]), on(&edit));
     assert_eq!(grants(&[role("secret-reader")]), set(&["core/secrets[] get"]));
+    assert_eq!(grants(&[role("configmap-reader")]), set(&["core/configmaps[] get"]));
     let bound: Vec<&Value> = objects.iter().filter(|object| kind(object).ends_with("Binding")).collect();
     for binding in bound {
         let to = binding["roleRef"]["name"].as_str().unwrap();
         assert!(
-            !["view", "edit", "secret-reader"].iter().any(|role| to.ends_with(&format!(":{role}"))),
+            !["view", "edit", "secret-reader", "configmap-reader"]
+                .iter()
+                .any(|role| to.ends_with(&format!(":{role}"))),
             "{to}"
         );
     }
@@ -164,4 +167,19 @@ fn aggregation_to_editors_has_to_be_asked_for() {
     assert_eq!(labels(&[], ":secret-reader"), set(&[]));
     assert_eq!(labels(&["--set", "userRoles.aggregateToEdit=true"], ":edit"), set(&["edit", "admin"]));
     assert_eq!(labels(&["--set", "userRoles.aggregateToView=false"], ":view"), set(&[]));
+}
+
+/// What a status tells a tenant to bind is a role that is there.
+#[test]
+fn the_orchestrator_names_the_roles_that_the_chart_ships() {
+    let objects = rendered(&[]);
+    let roles: Vec<&str> = of_kind(&objects, "ClusterRole").into_iter().map(name).collect();
+    let variables = &of_kind(&objects, "Deployment")[0]["spec"]["template"]["spec"]["containers"][0]["env"];
+    for (variable, suffix) in
+        [("SECRET_READER_ROLE", ":secret-reader"), ("CONFIGMAP_READER_ROLE", ":configmap-reader")]
+    {
+        let variable = variables.as_array().unwrap().iter().find(|found| found["name"] == variable).unwrap();
+        let value = variable["value"].as_str().unwrap();
+        assert!(value.ends_with(suffix) && roles.contains(&value), "{value}: {roles:?}");
+    }
 }

@@ -32,11 +32,6 @@ fn remove(value: &mut Value, path: &[String]) {
     map.as_object_mut().unwrap().remove(last);
 }
 
-/// Are the files there that the metrics' own tests look after?
-pub fn can_render(file: &std::path::Path) -> bool {
-    !file.ends_with("monitoring-values.yaml") || chart().join("files/rules.yaml").exists()
-}
-
 #[test]
 fn every_value_arrives_in_what_is_rendered() {
     let documented: Vec<String> =
@@ -72,11 +67,7 @@ fn every_value_arrives_in_what_is_rendered() {
             }
         }
     }
-    let all: BTreeSet<String> = all
-        .into_iter()
-        .map(|path| path.join("."))
-        .filter(|path| !path.starts_with("metrics.") || chart().join("files/rules.yaml").exists())
-        .collect();
+    let all: BTreeSet<String> = all.into_iter().map(|path| path.join(".")).collect();
     let missing: Vec<&String> = all.difference(&arrived).collect();
     assert!(missing.is_empty(), "no file of ci/ shows that these do something: {missing:?}");
 }

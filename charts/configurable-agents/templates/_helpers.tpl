@@ -180,7 +180,7 @@ lifecycle:
 {{- define "configurable-agents.probe" -}}
 httpGet:
   path: {{ .path }}
-  port: {{ include "configurable-agents.opsPort" . }}
+  port: ops
 {{- toYaml .values | nindent 0 }}
 {{- end }}
 
@@ -193,7 +193,7 @@ checksum/settings: {{ toJson $values.settings | sha256sum | trunc 32 }}
 {{- end }}
 {{- end }}
 
-{{/* The port with health and metrics. */}}
-{{- define "configurable-agents.opsPort" -}}
-http
+{{/* Where health and metrics are, apart from what callers reach. */}}
+{{- define "configurable-agents.opsListen" -}}
+{{- if contains ":" .address }}[{{ .address }}]{{ else }}{{ .address }}{{ end }}:{{ .port }}
 {{- end }}
