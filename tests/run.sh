@@ -156,7 +156,7 @@ check_dependencies() {
 }
 
 cluster_tests() {
-  local filter=()
+  local filter=() chart=()
   if [ -n "$kubeconfig" ]; then
     export KUBECONFIG_UNDER_TEST=$kubeconfig
     filter=(anywhere::)
@@ -166,8 +166,10 @@ cluster_tests() {
     CONTROLPLANE_BIN_1_36=$(sed -n 1p "$work/controlplane")
     CONTROLPLANE_BIN_1_33=$(sed -n 2p "$work/controlplane")
     export CONTROLPLANE_BIN_1_36 CONTROLPLANE_BIN_1_33
+    tests/node/build.sh helm4 helm3 >/dev/null || return 1
+    chart=(--test chart)
   fi
-  cargo test --locked --no-fail-fast --features cluster-tests --test cluster --test crd_cluster -- \
+  cargo test --locked --no-fail-fast --features cluster-tests --test cluster --test crd_cluster "${chart[@]}" -- \
     --test-threads=1 "${filter[@]}"
 }
 

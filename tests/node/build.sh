@@ -3,7 +3,11 @@
 # and Helm 4 (the module of ../controlplane/v1.36, which has them all), CoreDNS, Helm 3, and the two small programs of
 # programs/. Makes the images of pause and CoreDNS. Prints the folder as the last line of standard output; all else goes
 # to standard error. What is built already is kept: each program has a key of its own, as in ../controlplane/build.sh.
+#
+#   tests/node/build.sh                everything
+#   tests/node/build.sh helm4 helm3    these alone, without the control plane and the images
 set -euo pipefail
+only=" $* "
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 root=$(cd "$here/../.." && pwd)
@@ -21,6 +25,7 @@ flock 8 # two builds wait for each other
 
 # build NAME MODULE PACKAGE FLAGS HOW-LONG: into a file of its own first, so that an ended build leaves no half program.
 build() {
+  [ "$only" = "  " ] || [[ $only == *" $1 "* ]] || return 0
   local name=$1 module=$2 package=$3 ldflags="-s -w $4" what=$5 key
   key=$({ go env GOVERSION GOOS GOARCH; echo "$package $ldflags"; find "$module" -type f \( -name 'go.*' -o -name '*.go' \) -print0 | sort -z | xargs -0 cat; } | sha256sum | cut -c1-64)
   if [ -x "$out/bin/$name" ] && [ "$(cat "$out/keys/$name" 2>/dev/null)" = "$key" ]; then return 0; fi
@@ -30,8 +35,10 @@ build() {
   echo "$key" >"$out/keys/$name"
 }
 
-planes=$("$here/../controlplane/build.sh" 1.36 | tail -n 1)
-for name in etcd kube-apiserver kube-controller-manager kubectl; do ln -sfn "$planes/$name" "$out/bin/$name"; done
+if [ "$only" = "  " ]; then
+  planes=$("$here/../controlplane/build.sh" 1.36 | tail -n 1)
+  for name in etcd kube-apiserver kube-controller-manager kubectl; do ln -sfn "$planes/$name" "$out/bin/$name"; done
+fi
 
 version=$(awk '$1 == "k8s.io/kubernetes" && $2 ~ /^v/ { print $2; exit }' "$kubernetes/go.mod")
 stamp=k8s.io/component-base/version
@@ -47,6 +54,8 @@ build helm3 "$here/helm3" helm.sh/helm/v3/cmd/helm "-X helm.sh/helm/v3/internal/
 build coredns "$here/coredns" github.com/coredns/coredns "" "about a minute and a half"
 build pause "$here/programs" ./pause "" "seconds"
 build network-policy "$here/programs" ./network-policy "" "seconds"
+
+[ "$only" = "  " ] || { echo "$out"; exit 0; }
 
 # image NAME PROGRAM USER: one program, nothing else, by the recipe of our own image.
 image() {
