@@ -175,6 +175,12 @@ fn the_dockerfile_builds_with_the_toolchain_of_the_checkout() {
         .lines()
         .find_map(|line| line.strip_prefix("channel = ").map(str::to_owned))
         .unwrap();
-    let base = format!("library/rust:{}-slim-bookworm AS build", toolchain.trim_matches('"'));
-    assert!(read("deploy/image/Dockerfile").contains(&base), "{base}");
+    let toolchain = toolchain.trim_matches('"');
+    let dockerfile = read("deploy/image/Dockerfile");
+    for line in [
+        format!("library/rust:{toolchain}-slim-bookworm AS build"),
+        format!("ENV RUSTUP_TOOLCHAIN={toolchain}\n"),
+    ] {
+        assert!(dockerfile.contains(&line), "{line}");
+    }
 }

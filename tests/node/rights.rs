@@ -30,7 +30,7 @@ fn strings(value: &Value) -> Vec<String> {
 }
 
 /// Roles and rules that the bindings of `kind` give to accounts of the namespace.
-async fn granted(node: &Node, binding: &str, namespace: &str) -> Vec<(String, Value)> {
+pub async fn granted(node: &Node, binding: &str, namespace: &str) -> Vec<(String, Value)> {
     let mut rules = Vec::new();
     let all = node.json(&["get", binding, "-A"]).await;
     for item in all["items"].as_array().unwrap() {

@@ -137,7 +137,10 @@ async fn second_release(node: &Node) {
     let other = "agents-two";
     node.strict_namespace(other).await;
     node.apply(&[allow_probes_from(TEAM, other)]).await;
-    let values = ["--set", "crds.install=false", "--set", "orchestrator.class=two"];
+    // Also the other way to install: Roles in the namespaces that it watches, and nothing cluster-wide.
+    let watched = format!("watchNamespaces={{{TEAM}}}");
+    let values =
+        ["--set", "crds.install=false", "--set", "orchestrator.class=two", "--set", watched.as_str()];
     let chart = chart();
     let install =
         [&["install", RELEASE, &chart, "-n", other, "--wait", "--timeout", "2m"], &values[..]].concat();
@@ -155,6 +158,7 @@ async fn second_release(node: &Node) {
     let (first, second) = (holder(HOME).await, holder(other).await);
     assert!(!first.is_empty() && !second.is_empty() && first != second, "{first} {second}");
     rights::nothing_forbidden(node, other, &[]);
+    assert_eq!(rights::granted(node, "clusterrolebindings", other).await, [], "Roles only");
     node.helm(Helm::Four, &["uninstall", RELEASE, "-n", other, "--wait"]).await.ok();
     assert_eq!(conditions_of(node, "scout").await["Ready"], before, "the second goes, the first stays");
     node.kubectl(&["delete", "-n", TEAM, "aep/second"]).await.ok();
