@@ -91,7 +91,7 @@ clusterDNS: [10.96.0.10]
 podLogsDir: $log/pods
 volumePluginDir: $dir/plugins
 imageGCHighThresholdPercent: 100 # no registry: what is removed does not come back
-evictionHard: {memory.available: 100Mi, nodefs.available: 1%, imagefs.available: 1%, nodefs.inodesFree: 1%}
+evictionHard: {memory.available: 100Mi, nodefs.available: 500Mi, imagefs.available: 500Mi, nodefs.inodesFree: 1%}
 nodeStatusUpdateFrequency: 5s
 Y
 

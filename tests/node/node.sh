@@ -128,6 +128,11 @@ up() {
   [ "$(id -u)" = 0 ] || { echo "node.sh: a node needs root: namespaces, cgroups, mounts" >&2; exit 2; }
   [ -x "$bin/kubelet" ] || { echo "node.sh: build the programs with tests/node/build.sh first" >&2; exit 2; }
   mkdir -p "$run" "$log" "$pki" "$conf/cni" "$dir"/{etcd,kubelet,containerd,opt,plugins,volumes}
+  # kubelet evicts below 500 MB, with words that do not say what is wrong with a test.
+  if [ "$(df --output=avail -BM "$dir" | tail -n 1 | tr -dc 0-9)" -lt 1500 ]; then
+    echo "node.sh: less than 1.5 GB is free where $dir is" >&2
+    exit 2
+  fi
   if ! holder >/dev/null; then
     setsid "$here/node.sh" hold "$dir" </dev/null >/dev/null 2>&1 &
     local end=$((SECONDS + 10))
