@@ -102,3 +102,11 @@ fn every_state_is_tried_and_is_one_that_the_orchestrator_writes() {
         }
     }
 }
+
+#[test]
+fn the_example_for_flux_is_the_file_that_is_tried() {
+    let text = std::fs::read_to_string(folder("../../docs/how-to/flux.md")).unwrap();
+    let block = text.split("```yaml\n").nth(1).unwrap().split("```").next().unwrap();
+    let example: Value = serde_saphyr::from_str(block).unwrap();
+    assert_eq!(example["spec"]["healthCheckExprs"], read(&folder("flux/declared.yaml")));
+}
