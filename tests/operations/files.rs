@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use crate::bed::{read, repository};
-use crate::prometheus::{program, run};
+use crate::support::prometheus::{program, run};
 use crate::support::work_dir;
 
 const RULES: &str = "charts/configurable-agents/files/rules.yaml";

@@ -96,6 +96,6 @@ async fn the_level_is_changed_while_it_runs_and_only_where_operations_are() {
     eventually(Duration::from_secs(20), "lines of that level", async || debug() > 0).await;
     assert_eq!(put(o.ops, "info").await.0, 200);
     assert_eq!(get(o.ops, "/log-level", None).await, (200, "info\n".to_owned()));
-    assert_eq!(put(o.port, "debug").await.0, 404);
+    assert_eq!(put(o.port, "debug").await.0, 405, "the pages are read-only");
     assert_eq!(put(bed.registry.ops, "debug").await.0, 200);
 }

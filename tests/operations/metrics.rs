@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use crate::bed::{Bed, Orchestrator, SOON, Scrape, agent, get, lock, shows};
-use crate::prometheus::{program, run};
+use crate::support::prometheus::{program, run};
 use crate::support::{Behaviour, eventually};
 
 /// Seconds since 1970.

@@ -8,7 +8,7 @@ use serde_json::json;
 
 use crate::bed::{Bed, Orchestrator, SOON, agent, lock, read};
 use crate::console;
-use crate::prometheus::{Prometheus, program};
+use crate::support::prometheus::{Prometheus, program};
 use crate::support::{Behaviour, eventually};
 
 struct Walk {
