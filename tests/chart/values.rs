@@ -96,3 +96,20 @@ fn compare(root: &Value, schema: &Value, value: &Value, path: &str) {
         compare(root, below, &value[key], &format!("{path}/{key}"));
     }
 }
+
+#[test]
+fn every_values_file_of_the_documents_renders() {
+    let text =
+        std::fs::read_to_string(crate::helm::repository().join("docs/how-to/install-helm.md")).unwrap();
+    let blocks: Vec<&str> =
+        text.split("```yaml\n# values").skip(1).filter_map(|rest| rest.split("```").next()).collect();
+    assert!(blocks.len() >= 5, "{blocks:?}");
+    let plain = Helm::V4.template("one", &[]).unwrap();
+    for block in blocks {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("values.yaml");
+        std::fs::write(&file, format!("#{block}")).unwrap();
+        let rendered = Helm::V4.template("one", &["--values", &file.display().to_string()]);
+        assert_ne!(rendered.unwrap_or_else(|error| panic!("{block}: {error}")), plain, "{block}");
+    }
+}

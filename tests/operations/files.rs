@@ -1,11 +1,12 @@
 //! Rules, runbooks, dashboard and reference fit each other.
 
 use std::collections::BTreeSet;
+use std::fmt::Write as _;
 
 use serde_json::Value;
 
 use crate::bed::{read, repository};
-use crate::prometheus::{program, run};
+use crate::support::prometheus::{program, run};
 use crate::support::work_dir;
 
 const RULES: &str = "charts/configurable-agents/files/rules.yaml";
@@ -45,6 +46,7 @@ fn what_rules_and_dashboard_name_exists() {
     assert!(documented.len() > 40, "{documented:?}");
     let records: BTreeSet<String> =
         rules().iter().filter_map(|r| r["record"].as_str().map(str::to_owned)).collect();
+    let recorded = regex::Regex::new(r"\bconfigurable_agents:[a-z_0-9:]+\b").unwrap();
     for file in [RULES, DASHBOARD] {
         let text = read(file);
         let named = metrics(&text);
@@ -52,7 +54,6 @@ fn what_rules_and_dashboard_name_exists() {
         for metric in &named {
             assert!(documented.contains(metric), "{file} names {metric}, which is not exposed");
         }
-        let recorded = regex::Regex::new(r"\bconfigurable_agents:[a-z_0-9:]+\b").unwrap();
         for record in recorded.find_iter(&text) {
             assert!(
                 records.contains(record.as_str()),
@@ -169,7 +170,7 @@ async fn promtool_can_parse_every_expression_of_the_dashboard() {
         let filled = [("$__rate_interval", "5m"), ("$__range", "1h"), ("$namespace", "a"), ("$name", "b")];
         let expr = target["expr"].as_str().unwrap().to_owned();
         let expr = filled.iter().fold(expr, |expr, (variable, value)| expr.replace(variable, value));
-        rules += &format!("  - {{record: 'e:{number}', expr: {}}}\n", Value::from(expr));
+        writeln!(rules, "  - {{record: 'e:{number}', expr: {}}}", Value::from(expr)).unwrap();
     }
     let files = work_dir();
     let path = files.path().join("rules.yaml");
