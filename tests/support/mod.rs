@@ -24,6 +24,7 @@ pub mod flow;
 pub mod kubectl;
 pub mod launch;
 pub mod listening;
+pub mod postgres;
 pub mod process;
 pub mod proxy;
 pub mod version;
