@@ -87,6 +87,8 @@ install_packages() {
   command -v cc >/dev/null || missing+=(gcc libc6-dev)
   command -v setpriv >/dev/null || missing+=(util-linux)
   [ -e /etc/ssl/certs/ca-certificates.crt ] || missing+=(ca-certificates)
+  ls -d /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || [ -n "${POSTGRES_BIN:-}" ] || missing+=(postgresql)
+  command -v strace >/dev/null || missing+=(strace)
   $fast || [ -x /usr/bin/chromium ] || [ -n "${CHROMIUM:-}" ] || missing+=(chromium fonts-dejavu-core)
   [ ${#missing[@]} -eq 0 ] && return 0
   if [ "$(id -u)" -ne 0 ] || ! command -v apt-get >/dev/null; then
@@ -161,7 +163,7 @@ if ! $fast && [ ! -x "$deny_tools/bin/cargo-deny" ]; then
 fi
 step "format" cargo fmt --check
 step "lints" cargo clippy --locked --all-targets --all-features -- -D warnings
-step "tests" cargo test --locked --no-fail-fast
+step "tests" cargo test --locked --no-fail-fast --features postgres-tests
 touch "$work/output"
 $fast || step "browser tests" browser_tests
 if ! $fast; then
