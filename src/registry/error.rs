@@ -37,6 +37,14 @@ pub enum Error {
         /// The file.
         database: String,
     },
+    /// The file contradicts itself.
+    #[error("cannot use the database {database}")]
+    Damaged {
+        /// The file.
+        database: String,
+        /// What the check found.
+        cause: String,
+    },
     /// A later release wrote it.
     #[error("cannot open the database {database}")]
     NewerSchema {
@@ -96,6 +104,7 @@ impl Error {
             | Error::Connect { cause, .. }
             | Error::Migrate { cause, .. }
             | Error::TokenFile { cause, .. } => cause.clone(),
+            Error::Damaged { cause, .. } => format!("the file is damaged: {cause}"),
             Error::NotADatabase { .. } => "the file is not an SQLite database".to_owned(),
             Error::NewerSchema { version, .. } => format!(
                 "a newer release wrote it: it has schema version {version}, this release knows up \
@@ -127,6 +136,9 @@ impl Error {
                 "check that the directory exists and that this user may write to it"
             }
             Error::NotADatabase { .. } => "give the path of a registry database or of a new file",
+            Error::Damaged { .. } => {
+                "keep the file and the two beside it for a look, and restore the latest backup"
+            }
             Error::NewerSchema { .. } => {
                 "run the newer release again, or restore the backup from before the upgrade"
             }

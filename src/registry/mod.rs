@@ -8,6 +8,8 @@
 mod access;
 mod body;
 mod clock;
+#[cfg(test)]
+mod durability_tests;
 mod error;
 pub mod inspect;
 mod problem;

@@ -1,10 +1,15 @@
 //! The registry on PostgreSQL: the same suite as on SQLite, and what only a server can do to it.
 #![allow(clippy::unwrap_used, clippy::panic)]
-#![allow(clippy::duplicate_mod, reason = "registry_wire is a program by itself, too, and brings its support along")]
+#![allow(
+    clippy::duplicate_mod,
+    reason = "registry_wire is a program by itself, too, and brings its support along"
+)]
 
 #[path = "../registry_support/mod.rs"]
 mod registry_support;
 
+#[path = "../registry_v1/backup.rs"]
+mod backup;
 #[path = "../registry_v1/batches.rs"]
 mod batches;
 #[path = "../registry_v1/bounds.rs"]

@@ -95,7 +95,12 @@ impl Registry {
 
     /// Another registry on the same database, with the same clock.
     pub async fn beside(&self) -> Registry {
-        let registry = Registry::start_on(&self.database, self.clock.clone(), Access::Anonymous).await;
+        self.elsewhere(&self.database).await
+    }
+
+    /// Another registry on another database, with the same clock.
+    pub async fn elsewhere(&self, database: &DatabaseUrl) -> Registry {
+        let registry = Registry::start_on(database, self.clock.clone(), Access::Anonymous).await;
         registry.is_ready().await;
         registry
     }

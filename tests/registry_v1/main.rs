@@ -4,6 +4,7 @@
 #[path = "../registry_support/mod.rs"]
 mod registry_support;
 
+mod backup;
 mod batches;
 mod bounds;
 mod cleanup;

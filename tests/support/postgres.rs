@@ -141,6 +141,23 @@ impl Postgres {
         PgConnection::connect(&self.url(database)).await.unwrap()
     }
 
+    /// Copies a database into an empty one with the server's own programs.
+    pub fn dump_and_restore(&self, from: &str, into: &str) {
+        let dump = self.folder.join(format!("{from}.dump"));
+        let connect = |command: &mut Command, database: &str| {
+            command.env("PGPASSWORD", PASSWORD).args(["-h", "127.0.0.1", "-U", "registry", "-d", database]);
+            command.arg(format!("-p{}", self.port));
+        };
+        self.run("pg_dump", |command| {
+            connect(command, from);
+            command.args(["-Fc", "-f"]).arg(&dump);
+        });
+        self.run("pg_restore", |command| {
+            connect(command, into);
+            command.args(["--exit-on-error", "--single-transaction"]).arg(&dump);
+        });
+    }
+
     /// What it has logged.
     pub fn log(&self) -> String {
         std::fs::read_to_string(self.folder.join("log")).unwrap_or_default()

@@ -1,7 +1,6 @@
 //! One connection to either database. Almost all SQL is the same for both: [`on!`] runs it on
 //! whichever it is.
 
-use std::path::Path;
 use std::time::Duration;
 
 use sqlx::migrate::{MigrateError, Migrator};
@@ -9,6 +8,8 @@ use sqlx::postgres::PgConnection;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteSynchronous};
 use sqlx::{ConnectOptions as _, Connection as _};
 
+use super::failure::Failure;
+use super::place;
 use super::postgres::{self, PostgresUrl, Purpose};
 use super::url::DatabaseUrl;
 use crate::registry::Error;
@@ -117,31 +118,34 @@ impl Opener {
 /// registries that start together one does it, the others wait for it.
 pub(super) async fn prepare(url: &DatabaseUrl, opener: &Opener) -> Result<(), Error> {
     if let Some(path) = url.path() {
-        check_path(path)?;
+        place::check(path)?;
     }
     let mut connection = opener.open(Purpose::Migrate).await.map_err(|error| cannot_open(url, &error))?;
     let migrated = match &mut connection {
-        Connection::Sqlite(connection) => SQLITE.run_direct(None, connection, false).await,
+        Connection::Sqlite(connection) => {
+            check_integrity(url, connection).await?;
+            SQLITE.run_direct(None, connection, false).await
+        }
         Connection::Postgres(connection) => POSTGRES.run_direct(None, connection, false).await,
     };
     connection.close().await;
     migrated.map_err(|error| cannot_migrate(url, &error))
 }
 
-/// `SQLite` says only "unable to open database file" for each of these.
-fn check_path(path: &Path) -> Result<(), Error> {
-    let refuse = |cause: String| Err(Error::OpenDatabase { database: path.display().to_string(), cause });
-    if path.is_dir() {
-        return refuse("it is a directory".to_owned());
-    }
-    let parent = match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
+/// Better no registry than one that serves, and spreads, what a damaged file says.
+async fn check_integrity(url: &DatabaseUrl, connection: &mut SqliteConnection) -> Result<(), Error> {
+    let said: Result<Vec<String>, sqlx::Error> =
+        sqlx::query_scalar("PRAGMA quick_check(3)").fetch_all(connection).await;
+    let cause = match said {
+        Ok(said) if said == ["ok"] => return Ok(()),
+        Ok(said) => said.join("; "),
+        Err(error) => match Failure::of(&error) {
+            Failure::Damage => cause_of(&error),
+            _ => return Err(cannot_open(url, &error)),
+        },
     };
-    if !parent.is_dir() {
-        return refuse(format!("there is no directory {}", parent.display()));
-    }
-    Ok(())
+    let database = url.path().map(|path| path.display().to_string()).unwrap_or_default();
+    Err(Error::Damaged { database, cause })
 }
 
 fn cannot_open(url: &DatabaseUrl, error: &sqlx::Error) -> Error {

@@ -9,6 +9,8 @@ pub(super) enum Failure {
     Connection,
     /// The store as a whole: full, read-only, or a lock held too long. Nobody's fault who waits.
     Store,
+    /// The file is damaged.
+    Damage,
     /// This statement with these values.
     Statement,
 }
@@ -57,6 +59,8 @@ fn of_postgres(code: &str) -> Failure {
 /// Extended result codes carry the primary one in their low byte.
 fn of_sqlite(code: &str) -> Failure {
     match code.parse::<u32>().map(|code| code & 0xff) {
+        // CORRUPT
+        Ok(11) => Failure::Damage,
         // CONSTRAINT, MISMATCH, RANGE, TOOBIG
         Ok(18 | 19 | 20 | 25) => Failure::Statement,
         _ => Failure::Store,
@@ -90,6 +94,7 @@ mod tests {
             ("13", Failure::Store),
             ("8", Failure::Store),
             ("1034", Failure::Store),
+            ("11", Failure::Damage),
             ("2067", Failure::Statement),
         ] {
             assert_eq!(of_sqlite(code), expected, "{code}");

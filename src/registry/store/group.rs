@@ -158,7 +158,7 @@ impl Group {
             }
             // SQLite may have rolled back on its own (disk full), which leaves the connection's idea
             // of its transaction in doubt: the next group gets a new connection.
-            Failure::Store => self.connection = None,
+            Failure::Store | Failure::Damage => self.connection = None,
         }
     }
 

@@ -13,6 +13,7 @@ mod draft;
 mod failure;
 mod group;
 mod orchestrators;
+mod place;
 mod postgres;
 mod readers;
 mod records;
@@ -106,6 +107,10 @@ impl Store {
     async fn open_with(url: &DatabaseUrl, time: Time) -> Result<Store, Error> {
         let opener = Opener::new(url);
         connection::prepare(url, &opener).await?;
+        Store::on(opener, time).await
+    }
+
+    async fn on(opener: Opener, time: Time) -> Result<Store, Error> {
         let readers = Arc::new(Readers::new(opener.clone(), READERS));
         let writer = Writer::start(opener, time.clone(), Arc::clone(&readers));
         let store = Store { readers, writer, time };
@@ -123,6 +128,16 @@ impl Store {
             self.time.hear(now);
         }
         Ok(())
+    }
+
+    /// As [`Store::open`] on a file, but without waiting for the disk: to show that it is seen.
+    #[cfg(test)]
+    pub(super) async fn open_careless(url: &DatabaseUrl) -> Store {
+        let opener = Opener::new(url);
+        connection::prepare(url, &opener).await.expect("a database");
+        let Opener::Sqlite(options) = opener else { unreachable!("a file") };
+        let options = options.synchronous(sqlx::sqlite::SqliteSynchronous::Off);
+        Store::on(Opener::Sqlite(options), Time::Own(Arc::new(SystemClock::start()))).await.expect("a store")
     }
 
     /// The registry's time.
