@@ -6,7 +6,7 @@ use configurable_agents::registry::Access;
 use serde_json::json;
 
 use crate::AGENTS;
-use crate::registry_support::Registry;
+use crate::registry_support::{Registry, ready, stamp};
 
 #[tokio::test]
 async fn calls_beyond_the_bounds_are_problems() {
@@ -72,4 +72,24 @@ async fn without_a_token_only_monitors_are_answered() {
         tokio::task::yield_now().await;
     }
     assert_eq!(registry.send("GET", "/agents", &second, "").await.status, 200);
+}
+
+/// PostgreSQL has no word for a zero byte; SQLite does, and both answer alike.
+#[tokio::test]
+async fn a_zero_byte_is_refused_or_stored_whole_and_harms_nobody_else() {
+    let registry = Registry::start().await;
+    for field in ["agent_id", "agent_name", "host", "metadata"] {
+        let mut body = json!({ "agent_id": "a", "agent_name": "A", "host": "h", "port": 1, "metadata": "" });
+        body[field] = json!("a\0b");
+        let answer = registry.post("/agents/register", &body).await;
+        assert_eq!(answer.status, 422, "{field}: {}", answer.text);
+        let detail = answer.body["detail"].as_array().unwrap();
+        assert_eq!((detail.len(), &detail[0]["loc"]), (1, &json!(["body", field])));
+    }
+    let mut item = ready("b");
+    item.contribution.message = "a\0b".to_owned();
+    registry.batch("s", stamp(1, 1), vec![item.contribution.into_item()], &["x\0y"]).await;
+    let seen = registry.get(&format!("{AGENTS}/b")).await;
+    assert_eq!(seen.body["contributions"][0]["message"], "a\0b");
+    registry.get(&format!("{AGENTS}/x%00y")).await.problem(422);
 }

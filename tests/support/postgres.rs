@@ -44,6 +44,29 @@ impl Postgres {
 
     /// A server of its own, with these settings.
     pub fn start(settings: &[&str]) -> Postgres {
+        let server = Postgres::prepare(settings);
+        server.up();
+        server
+    }
+
+    /// A server that takes connections over TLS only.
+    pub fn start_with_tls(certificate: &str, key: &str) -> Postgres {
+        use std::os::unix::fs::PermissionsExt as _;
+        let server = Postgres::prepare(&["ssl=on", "ssl_cert_file=tls.crt", "ssl_key_file=tls.key"]);
+        let rules = "local all all scram-sha-256\nhostssl all all all scram-sha-256\n";
+        for (name, text) in [("tls.crt", certificate), ("tls.key", key), ("pg_hba.conf", rules)] {
+            let path = server.data().join(name);
+            std::fs::write(&path, text).unwrap();
+            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
+            if let Some((user, group)) = owner() {
+                chown(&path, Some(user), Some(group)).unwrap();
+            }
+        }
+        server.up();
+        server
+    }
+
+    fn prepare(settings: &[&str]) -> Postgres {
         let folder = tempfile::Builder::new().prefix("postgres-").tempdir().unwrap().keep();
         let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port();
         if let Some((user, group)) = owner() {
@@ -74,7 +97,6 @@ impl Postgres {
             command.args(["--no-sync", "--auth=scram-sha-256", "--username=registry", "--encoding=UTF8"]);
             command.args(["--locale=C.UTF-8", "--pwfile"]).arg(&password).arg("-D").arg(server.data());
         });
-        server.up();
         server
     }
 
