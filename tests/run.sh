@@ -92,6 +92,8 @@ install_packages() {
   [ -e /etc/ssl/certs/ca-certificates.crt ] || missing+=(ca-certificates)
   command -v curl >/dev/null || missing+=(curl)
   [ -x /usr/bin/promtool ] || missing+=(prometheus) # the judge of metrics, rules and runbooks
+  ls -d /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || [ -n "${POSTGRES_BIN:-}" ] || missing+=(postgresql)
+  command -v strace >/dev/null || missing+=(strace)
   $fast || [ -x /usr/bin/chromium ] || [ -n "${CHROMIUM:-}" ] || missing+=(chromium fonts-dejavu-core)
   if $node_wanted; then
     local package
@@ -217,7 +219,7 @@ if ! $fast && [ ! -x "$deny_tools/bin/cargo-deny" ]; then
 fi
 step "format" cargo fmt --check
 step "lints" cargo clippy --locked --all-targets --all-features -- -D warnings
-step "tests" cargo test --locked --no-fail-fast
+step "tests" cargo test --locked --no-fail-fast --features postgres-tests
 touch "$work/output"
 $fast || step "browser tests" browser_tests
 if ! $fast; then

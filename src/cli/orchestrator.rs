@@ -254,9 +254,10 @@ async fn in_cluster(
 
 async fn over_directory(args: &StartArgs, wiring: &Wiring, stop: CancellationToken) -> Result<(), CliError> {
     let database: DatabaseUrl = args.db_url.parse().map_err(|e| explain(&e))?;
+    let database = database.into_file().map_err(|e| explain(&e))?;
     let settings = standalone::Settings {
         manifests: args.manifests.clone().unwrap_or_default(),
-        database: database.path().to_owned(),
+        database,
         class: args.class.clone(),
         rules: wiring.rules(args, false),
         identity: identity(args, "standalone"),

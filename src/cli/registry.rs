@@ -6,7 +6,7 @@ mod list;
 mod records;
 
 use std::net::{IpAddr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
 
@@ -63,7 +63,8 @@ pub struct StartArgs {
     /// Address and port of health and metrics; without it they are on --port.
     #[arg(long, value_name = "ADDRESS:PORT", env = "AGENT_REGISTRY_OPS_LISTEN", hide_short_help = true)]
     ops_listen: Option<SocketAddr>,
-    /// Where the records are kept.
+    /// Where the records are kept: `sqlite:///FILE`, or `postgres://USER@HOST[,HOST]/DATABASE` with the password in
+    /// PGPASSWORD.
     #[arg(
         long,
         default_value = "sqlite:///agent_registry.db",
@@ -71,6 +72,9 @@ pub struct StartArgs {
         value_name = "URL"
     )]
     db_url: String,
+    /// A file with the URL, which may have a password in it; instead of `--db-url`.
+    #[arg(long, env = "AGENT_REGISTRY_DB_URL_FILE", value_name = "FILE")]
+    db_url_file: Option<PathBuf>,
     /// A file with bearer tokens, one a line, of which callers must show one; read again when it changes.
     #[arg(long, env = "AGENT_REGISTRY_AUTH_TOKEN_FILE", value_name = "FILE")]
     auth_token_file: Option<PathBuf>,
@@ -98,10 +102,23 @@ fn database(url: &str) -> Result<DatabaseUrl, CliError> {
     url.parse().map_err(|e| explain(&e))
 }
 
+/// The URL that a file holds; only its name is ever told.
+fn url_in(path: &Path) -> Result<String, CliError> {
+    let text = std::fs::read_to_string(path).map_err(|error| {
+        CliError::new(Code::Usage, format!("cannot read the database URL in {}", path.display()))
+            .cause(error.to_string())
+            .hint("give a file that this user may read")
+    })?;
+    Ok(text.trim().to_owned())
+}
+
 pub async fn start(args: StartArgs) -> Result<(), CliError> {
     args.log.start()?;
     let listen = SocketAddr::new(args.host, args.port);
-    let database = database(&args.db_url)?;
+    let database = match &args.db_url_file {
+        Some(path) => database(&url_in(path)?)?,
+        None => database(&args.db_url)?,
+    };
     let access =
         Access::for_listen(listen, args.auth_token_file, args.insecure_anonymous).map_err(|e| explain(&e))?;
     let stop = shutdown::on_signals()

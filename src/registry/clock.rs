@@ -32,6 +32,31 @@ impl Clock for SystemClock {
     }
 }
 
+/// The database's clock, which several registries share: ours, set right whenever the database
+/// tells its time.
+#[derive(Debug)]
+pub(super) struct DatabaseClock {
+    own: SystemClock,
+    ahead_ms: AtomicI64,
+}
+
+impl DatabaseClock {
+    pub(super) fn start() -> DatabaseClock {
+        DatabaseClock { own: SystemClock::start(), ahead_ms: AtomicI64::new(0) }
+    }
+
+    /// Takes over the database's time.
+    pub(super) fn set(&self, now_ms: i64) {
+        self.ahead_ms.store(now_ms.saturating_sub(self.own.now_ms()), Ordering::Relaxed);
+    }
+}
+
+impl Clock for DatabaseClock {
+    fn now_ms(&self) -> i64 {
+        self.own.now_ms().saturating_add(self.ahead_ms.load(Ordering::Relaxed))
+    }
+}
+
 /// A clock that only moves when told to, for tests of everything that expires.
 #[derive(Debug)]
 pub struct ManualClock(AtomicI64);

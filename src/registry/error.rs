@@ -15,33 +15,49 @@ pub enum Error {
         /// What is wrong with it.
         cause: &'static str,
     },
-    /// The database cannot be opened or created.
-    #[error("cannot open the database {}", path.display())]
+    /// The database file cannot be opened or created.
+    #[error("cannot open the database {database}")]
     OpenDatabase {
         /// The file.
-        path: PathBuf,
+        database: String,
         /// What the system or `SQLite` said.
         cause: String,
     },
+    /// No server of the URL can be used.
+    #[error("cannot connect to the database {database}")]
+    Connect {
+        /// The URL, without credentials.
+        database: String,
+        /// What the system or the server said.
+        cause: String,
+    },
     /// The file is something else.
-    #[error("cannot open the database {}", path.display())]
+    #[error("cannot open the database {database}")]
     NotADatabase {
         /// The file.
-        path: PathBuf,
+        database: String,
     },
-    /// A later release wrote the file.
-    #[error("cannot open the database {}", path.display())]
-    NewerSchema {
+    /// The file contradicts itself.
+    #[error("cannot use the database {database}")]
+    Damaged {
         /// The file.
-        path: PathBuf,
+        database: String,
+        /// What the check found.
+        cause: String,
+    },
+    /// A later release wrote it.
+    #[error("cannot open the database {database}")]
+    NewerSchema {
+        /// The file, or the URL without credentials.
+        database: String,
         /// The schema version that it has and we do not know.
         version: i64,
     },
     /// The schema could not be brought up to date.
-    #[error("cannot migrate the database {}", path.display())]
+    #[error("cannot migrate the database {database}")]
     Migrate {
-        /// The file.
-        path: PathBuf,
+        /// The file, or the URL without credentials.
+        database: String,
         /// What the migration said.
         cause: String,
     },
@@ -85,8 +101,10 @@ impl Error {
         match self {
             Error::DatabaseUrl { cause, .. } => (*cause).to_owned(),
             Error::OpenDatabase { cause, .. }
+            | Error::Connect { cause, .. }
             | Error::Migrate { cause, .. }
             | Error::TokenFile { cause, .. } => cause.clone(),
+            Error::Damaged { cause, .. } => format!("the file is damaged: {cause}"),
             Error::NotADatabase { .. } => "the file is not an SQLite database".to_owned(),
             Error::NewerSchema { version, .. } => format!(
                 "a newer release wrote it: it has schema version {version}, this release knows up \
@@ -107,12 +125,20 @@ impl Error {
     pub fn hint(&self) -> &'static str {
         match self {
             Error::DatabaseUrl { .. } => {
-                "use sqlite:///file.db (relative) or sqlite:////var/lib/registry/file.db (absolute)"
+                "use sqlite:///file.db (relative), sqlite:////var/lib/registry/file.db (absolute) or \
+                 postgres://user@host/database"
+            }
+            Error::Connect { .. } => {
+                "check that the server runs, that the URL is right, and that the password is given \
+                 (PGPASSWORD, or in a file named by --db-url-file)"
             }
             Error::OpenDatabase { .. } => {
                 "check that the directory exists and that this user may write to it"
             }
             Error::NotADatabase { .. } => "give the path of a registry database or of a new file",
+            Error::Damaged { .. } => {
+                "keep the file and the two beside it for a look, and restore the latest backup"
+            }
             Error::NewerSchema { .. } => {
                 "run the newer release again, or restore the backup from before the upgrade"
             }
@@ -123,7 +149,7 @@ impl Error {
                  --insecure-anonymous"
             }
             Error::TokenFile { .. } => "the file has one token per line; # starts a comment",
-            Error::Store { .. } => "check the disk that holds the database",
+            Error::Store { .. } => "check the disk that holds the database, or the database server",
         }
     }
 }

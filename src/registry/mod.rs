@@ -8,6 +8,8 @@
 mod access;
 mod body;
 mod clock;
+#[cfg(test)]
+mod durability_tests;
 mod error;
 pub mod inspect;
 mod meters;
@@ -51,14 +53,14 @@ pub struct Settings {
     pub database: DatabaseUrl,
     /// Who may call.
     pub access: Access,
-    /// What leases are measured with.
-    pub clock: Arc<dyn Clock>,
+    /// What leases are measured with, if not with the store's own clock.
+    pub clock: Option<Arc<dyn Clock>>,
 }
 
 impl Settings {
-    /// Settings with the system's clock.
+    /// Settings with the store's own clock.
     pub fn new(listen: SocketAddr, database: DatabaseUrl, access: Access) -> Settings {
-        Settings { listen, database, access, clock: Arc::new(SystemClock::start()) }
+        Settings { listen, database, access, clock: None }
     }
 }
 
@@ -101,8 +103,11 @@ pub async fn run_with_ops(
     ops: Option<TcpListener>,
     shutdown: CancellationToken,
 ) -> Result<(), Error> {
-    let store = Store::open_with_clock(&settings.database, settings.clock).await?;
-    let started = store.grant_fresh_leases().await;
+    let store = match settings.clock {
+        Some(clock) => Store::open_with_clock(&settings.database, clock).await?,
+        None => Store::open(&settings.database).await?,
+    };
+    let started = store.serve().await;
     started.map_err(|source| Error::Store { attempted: "start the leases anew", source })?;
     info!(listen = %settings.listen, database = %settings.database, "the registry serves");
     let meters = Meters::default();

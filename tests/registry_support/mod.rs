@@ -1,14 +1,17 @@
-//! A real registry on a free port of loopback, with a clock that the test moves.
+//! A real registry on a free port of loopback, with a clock that the test moves. In the program
+//! `registry_postgres` its records are in PostgreSQL, elsewhere in an SQLite file.
 #![allow(dead_code, clippy::unwrap_used, clippy::panic, reason = "shared by several test programs")]
 
+#[path = "../support/postgres.rs"]
+pub mod postgres;
+
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use configurable_agents::domain::record::{
-    BatchRequest, BatchResponse, ContributedAddress, Contribution, EndpointReference, Item, RenewalRequest,
-    RenewalResponse, SnapshotRequest, SnapshotResponse, Stamp,
+    BatchRequest, BatchResponse, ContributedAddress, Contribution, Digest, EndpointReference, Holdings, Item,
+    ItemOutcome, ItemResult, RenewalRequest, RenewalResponse, SnapshotRequest, SnapshotResponse, Stamp,
 };
 use configurable_agents::domain::{Reason, StatusWord};
 use configurable_agents::registry::{self, Access, DatabaseUrl, Error, ManualClock, Settings};
@@ -23,10 +26,15 @@ use tokio_util::sync::CancellationToken;
 /// 2026-11-23T07:00:00Z.
 const START_MS: i64 = 1_795_417_200_000;
 
+/// Where the records of this test program are.
+pub const ON_POSTGRES: bool = matches!(env!("CARGO_CRATE_NAME").as_bytes(), b"registry_postgres");
+
+pub const AGENTS: &str = "/v1/scopes/default/agents";
+
 pub struct Registry {
     pub address: SocketAddr,
     pub clock: Arc<ManualClock>,
-    pub database: PathBuf,
+    pub database: DatabaseUrl,
     shutdown: CancellationToken,
     running: JoinHandle<Result<(), Error>>,
     folder: Option<tempfile::TempDir>,
@@ -67,25 +75,51 @@ impl Registry {
     pub async fn start_with(access: Access) -> Registry {
         let folder = tempfile::tempdir().unwrap();
         let clock = Arc::new(ManualClock::at_ms(START_MS));
-        let database = folder.path().join("registry.db");
+        let database = if ON_POSTGRES {
+            postgres::Postgres::shared().database().await.parse().unwrap()
+        } else {
+            DatabaseUrl::from_path(folder.path().join("registry.db"))
+        };
         let mut registry = Registry::start_on(&database, clock, access).await;
         registry.folder = Some(folder);
         registry
     }
 
-    async fn start_on(database: &Path, clock: Arc<ManualClock>, access: Access) -> Registry {
+    /// A registry on a database that is there.
+    pub async fn start_at(url: &str) -> Registry {
+        let clock = Arc::new(ManualClock::at_ms(START_MS));
+        let registry = Registry::start_on(&url.parse().unwrap(), clock, Access::Anonymous).await;
+        registry.is_ready().await;
+        registry
+    }
+
+    /// Another registry on the same database, with the same clock.
+    pub async fn beside(&self) -> Registry {
+        self.elsewhere(&self.database).await
+    }
+
+    /// Another registry on another database, with the same clock.
+    pub async fn elsewhere(&self, database: &DatabaseUrl) -> Registry {
+        let registry = Registry::start_on(database, self.clock.clone(), Access::Anonymous).await;
+        registry.is_ready().await;
+        registry
+    }
+
+    async fn is_ready(&self) {
+        assert_eq!(self.get("/readyz").await.status, 200);
+    }
+
+    async fn start_on(database: &DatabaseUrl, clock: Arc<ManualClock>, access: Access) -> Registry {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let settings = Settings {
-            clock: clock.clone(),
-            ..Settings::new(address, DatabaseUrl::from_path(database), access)
-        };
+        let settings =
+            Settings { clock: Some(clock.clone()), ..Settings::new(address, database.clone(), access) };
         let shutdown = CancellationToken::new();
         Registry {
             running: tokio::spawn(registry::run(settings, listener, shutdown.clone())),
             address,
             clock,
-            database: database.to_owned(),
+            database: database.clone(),
             shutdown,
             folder: None,
         }
@@ -95,7 +129,7 @@ impl Registry {
         self.shutdown.cancel();
     }
 
-    pub async fn stopped(self) -> (Option<tempfile::TempDir>, PathBuf, Arc<ManualClock>) {
+    pub async fn stopped(self) -> (Option<tempfile::TempDir>, DatabaseUrl, Arc<ManualClock>) {
         self.running.await.unwrap().unwrap();
         (self.folder, self.database, self.clock)
     }
@@ -236,4 +270,40 @@ pub fn ready(agent_id: &str) -> Item {
 
 pub fn failing(agent_id: &str) -> Item {
     contribution(agent_id, StatusWord::Failing, Reason::ConnectionRefused).into_item()
+}
+
+pub fn sum(items: &[Item]) -> Holdings {
+    Holdings {
+        digest: items.iter().fold(Digest::default(), |sum, item| sum.combine(item.digest)),
+        count: items.len() as u64,
+    }
+}
+
+pub fn outcomes(results: &[ItemResult]) -> Vec<ItemOutcome> {
+    results.iter().map(|result| result.outcome).collect()
+}
+
+pub fn page(seq: i64, snapshot: &str, page: u32, last: bool, items: Vec<Item>) -> SnapshotRequest {
+    SnapshotRequest {
+        stamp: stamp(1, seq),
+        snapshot: snapshot.to_owned(),
+        page,
+        last,
+        confirmed: false,
+        items,
+        retained: Vec::new(),
+    }
+}
+
+pub fn many(range: std::ops::Range<u32>) -> Vec<Item> {
+    range.map(|i| ready(&format!("a{i:04}"))).collect()
+}
+
+/// Waits until the condition holds.
+pub async fn eventually(what: &str, mut holds: impl AsyncFnMut() -> bool) {
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(30);
+    while !holds().await {
+        assert!(tokio::time::Instant::now() < deadline, "never: {what}");
+        tokio::time::sleep(Duration::from_millis(25)).await;
+    }
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use configurable_agents::domain::agent::CleanupResponse;
-use configurable_agents::registry::{DatabaseUrl, inspect};
+use configurable_agents::registry::inspect;
 use serde_json::json;
 
 use crate::registry_support::{Registry, ready, stamp};
@@ -95,8 +95,7 @@ async fn of_a_registry_that_does_not_run_nothing_goes_that_was_alive_when_it_sto
     registry.register("alive").await;
     registry.begin_stop();
     // Its clock says 2026-11-23; the system's own is later or earlier, and does not matter.
-    let (_folder, database, _) = registry.stopped().await;
-    let url = DatabaseUrl::from_path(&database);
+    let (_folder, url, _) = registry.stopped().await;
     let gone = inspect::cleanup(&url, "default", Duration::ZERO, false).await.unwrap();
     assert_eq!(gone.agents, ["expired"]);
     let (records, more) = inspect::records(&url, "default", 10).await.unwrap();

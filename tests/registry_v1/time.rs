@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use configurable_agents::domain::record::SnapshotRequest;
-use configurable_agents::registry::DatabaseUrl;
 use configurable_agents::registry::store::Store;
 use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -55,8 +54,7 @@ async fn what_expired_is_reaped_after_a_day_and_not_before() {
     let orchestrator = json!({ "orchestrator_id": "o", "orchestrator_name": "O",
         "orchestrator_type": "local", "api_endpoint": "http://o", "ttl_seconds": 60 });
     registry.post("/orchestrator/register", &orchestrator).await;
-    let url = DatabaseUrl::from_path(&registry.database);
-    let store = Store::open_with_clock(&url, registry.clock.clone()).await.unwrap();
+    let store = Store::open_with_clock(&registry.database, registry.clock.clone()).await.unwrap();
     let day = Duration::from_hours(24);
     registry.clock.advance(day + Duration::from_secs(59));
     assert_eq!(store.reap(day).await.unwrap().total(), 0);
@@ -93,6 +91,6 @@ async fn a_call_that_runs_at_shutdown_is_finished() {
     stream.read_to_string(&mut answer).await.unwrap();
     assert!(answer.starts_with("HTTP/1.1 200 OK"), "{answer}");
     let (_folder, database, _) = registry.stopped().await;
-    let store = Store::open_existing(&DatabaseUrl::from_path(database)).await.unwrap();
+    let store = Store::open_existing(&database).await.unwrap();
     assert!(store.get("default", "a").await.unwrap().is_some());
 }

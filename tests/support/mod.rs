@@ -25,6 +25,7 @@ pub mod flow;
 pub mod kubectl;
 pub mod launch;
 pub mod listening;
+pub mod postgres;
 pub mod process;
 pub mod prometheus;
 pub mod proxy;

@@ -1,31 +1,38 @@
 //! The records on disk. All SQL of the registry is in this folder.
 //!
-//! `SQLite` in WAL mode with `synchronous=FULL`: acknowledged means on disk. One connection writes
-//! (group commit, see `writer`), others read and cannot write.
+//! `SQLite` in WAL mode with `synchronous=FULL`, or `PostgreSQL` shared by several registries:
+//! acknowledged means on disk. One connection writes (group commit, see `writer`), a few others
+//! read. What a call does to rows is the same code for both (`draft`, and the SQL under `on!`); they
+//! differ in how rows are found and written in bulk.
 
 mod agents;
 mod cleanup;
+mod connection;
 mod contributions;
+mod draft;
+mod failure;
+mod group;
 mod orchestrators;
+mod place;
+mod postgres;
+mod readers;
 mod records;
 mod retention;
 mod snapshot;
 mod sources;
 mod states;
+#[cfg(test)]
+mod store_tests;
+mod time;
 mod url;
 mod writer;
 
-use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
-
-use sqlx::SqlitePool;
-use sqlx::migrate::{MigrateError, Migrator};
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 
 pub use agents::Registration;
-pub use contributions::Submitted;
+pub use draft::Submitted;
 pub use orchestrators::{OrchestratorRecord, OrchestratorRegistration};
+pub use postgres::PostgresUrl;
 pub use records::{Counts, OrchestratorContribution, OwnContribution, Record};
 pub use retention::Reaped;
 pub use snapshot::SnapshotPage;
@@ -35,18 +42,17 @@ pub use url::DatabaseUrl;
 
 use super::Error;
 use super::clock::{Clock, SystemClock};
+use connection::{Opener, on};
+use readers::Readers;
+use time::Time;
 use writer::Writer;
 
-static MIGRATIONS: Migrator = sqlx::migrate!("src/registry/migrations");
-
-const READERS: u32 = 4;
-const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
-/// Shorter than the handler timeout, so that the answer names the store.
-const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(8);
+/// With the writing one they are the four connections that a registry has at most.
+const READERS: usize = 3;
 
 /// The newest schema version that this release knows.
 pub fn schema_version() -> i64 {
-    MIGRATIONS.iter().map(|m| m.version).max().unwrap_or(0)
+    connection::schema_version()
 }
 
 /// A read or a write failed.
@@ -67,217 +73,102 @@ pub enum StoreError {
 /// The records. Cloning is cheap, and all clones share the connections.
 #[derive(Clone)]
 pub struct Store {
-    writing: SqlitePool,
-    reading: SqlitePool,
+    readers: Arc<Readers>,
     writer: Writer,
-    clock: Arc<dyn Clock>,
+    time: Time,
 }
 
 impl Store {
-    /// Opens the database, creates it when it is missing, and brings its schema up to date.
+    /// Opens the database, creates the file where it is one and is missing, and brings the schema
+    /// up to date. Leases are measured with this process's clock in a file, with the server's
+    /// where several registries may share it.
     pub async fn open(url: &DatabaseUrl) -> Result<Store, Error> {
-        Store::open_with_clock(url, Arc::new(SystemClock::start())).await
+        let time = match url {
+            DatabaseUrl::Sqlite(_) => Time::Own(Arc::new(SystemClock::start())),
+            DatabaseUrl::Postgres(_) => Time::of_database(),
+        };
+        Store::open_with(url, time).await
     }
 
     /// As [`Store::open`], but a missing file is an error: for commands that only look.
     pub async fn open_existing(url: &DatabaseUrl) -> Result<Store, Error> {
-        if !url.path().exists() {
-            return Err(Error::OpenDatabase {
-                path: url.path().to_owned(),
+        match url.path() {
+            Some(path) if !path.exists() => Err(Error::OpenDatabase {
+                database: path.display().to_string(),
                 cause: "there is no such file".to_owned(),
-            });
+            }),
+            _ => Store::open(url).await,
         }
-        Store::open(url).await
     }
 
     /// As [`Store::open`], with another clock.
     pub async fn open_with_clock(url: &DatabaseUrl, clock: Arc<dyn Clock>) -> Result<Store, Error> {
-        let path = url.path();
-        check_path(path)?;
-        let options = SqliteConnectOptions::new()
-            .filename(path)
-            .create_if_missing(true)
-            .journal_mode(SqliteJournalMode::Wal)
-            .synchronous(SqliteSynchronous::Full)
-            .foreign_keys(true)
-            .busy_timeout(BUSY_TIMEOUT);
-        let writing = SqlitePoolOptions::new()
-            .max_connections(1)
-            .min_connections(1)
-            .idle_timeout(None)
-            .max_lifetime(None)
-            .test_before_acquire(false)
-            .acquire_timeout(ACQUIRE_TIMEOUT)
-            .connect_with(options.clone())
+        Store::open_with(url, Time::Own(clock)).await
+    }
+
+    async fn open_with(url: &DatabaseUrl, time: Time) -> Result<Store, Error> {
+        let opener = Opener::new(url);
+        connection::prepare(url, &opener).await?;
+        Store::on(opener, time).await
+    }
+
+    async fn on(opener: Opener, time: Time) -> Result<Store, Error> {
+        let readers = Arc::new(Readers::new(opener.clone(), READERS));
+        let writer = Writer::start(opener, time.clone(), Arc::clone(&readers));
+        let store = Store { readers, writer, time };
+        store
+            .hear_time()
             .await
-            .map_err(|error| cannot_open(path, &error))?;
-        MIGRATIONS.run(&writing).await.map_err(|error| cannot_migrate(path, &error))?;
-        let reading = SqlitePoolOptions::new()
-            .max_connections(READERS)
-            .test_before_acquire(false)
-            .acquire_timeout(ACQUIRE_TIMEOUT)
-            .connect_with(options.create_if_missing(false).pragma("query_only", "ON"))
-            .await
-            .map_err(|error| cannot_open(path, &error))?;
-        Ok(Store { writer: Writer::start(writing.clone()), writing, reading, clock })
+            .map_err(|source| Error::Store { attempted: "read the database's time", source })?;
+        Ok(store)
+    }
+
+    async fn hear_time(&self) -> Result<(), StoreError> {
+        let reader = self.readers.acquire().await?;
+        let now = reader.read(|connection| Box::pin(group::clock_of(connection))).await?;
+        if let Some(now) = now {
+            self.time.hear(now);
+        }
+        Ok(())
+    }
+
+    /// As [`Store::open`] on a file, but without waiting for the disk: to show that it is seen.
+    #[cfg(test)]
+    pub(super) async fn open_careless(url: &DatabaseUrl) -> Store {
+        let opener = Opener::new(url);
+        connection::prepare(url, &opener).await.expect("a database");
+        let Opener::Sqlite(options) = opener else { unreachable!("a file") };
+        let options = options.synchronous(sqlx::sqlite::SqliteSynchronous::Off);
+        Store::on(Opener::Sqlite(options), Time::Own(Arc::new(SystemClock::start()))).await.expect("a store")
     }
 
     /// The registry's time.
     pub fn now_ms(&self) -> i64 {
-        self.clock.now_ms()
+        self.time.now_ms()
     }
 
     /// True when the database answers.
     pub async fn ping(&self) -> Result<(), StoreError> {
-        sqlx::query("SELECT last_running_at FROM registry_state WHERE id = 1")
-            .fetch_one(&self.reading)
-            .await?;
-        Ok(())
+        let reader = self.readers.acquire().await?;
+        reader
+            .read(|connection| {
+                Box::pin(async move {
+                    let statement = "SELECT last_running_at FROM registry_state WHERE id = 1";
+                    on!(connection, c => sqlx::query(statement).fetch_one(c).await.map(drop))
+                })
+            })
+            .await
     }
 
     /// Finishes the writes that queue, moves the log into the database file and closes it.
     pub async fn close(&self) {
+        self.readers.close().await;
         self.writer.close().await;
-        self.reading.close().await;
-        let checkpoint = sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(&self.writing).await;
-        if let Err(cause) = checkpoint {
-            // Nothing is lost: the next start reads the log.
-            tracing::warn!(cause = %cause, "the write-ahead log stays beside the database");
-        }
-        self.writing.close().await;
     }
 }
 
 impl std::fmt::Debug for Store {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Store")
-    }
-}
-
-/// `SQLite` says only "unable to open database file" for each of these.
-fn check_path(path: &Path) -> Result<(), Error> {
-    let refuse = |cause: String| Err(Error::OpenDatabase { path: path.to_owned(), cause });
-    if path.is_dir() {
-        return refuse("it is a directory".to_owned());
-    }
-    let parent = match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    };
-    if !parent.is_dir() {
-        return refuse(format!("there is no directory {}", parent.display()));
-    }
-    Ok(())
-}
-
-fn cannot_open(path: &Path, error: &sqlx::Error) -> Error {
-    let path = path.to_owned();
-    match error {
-        // SQLITE_NOTADB
-        sqlx::Error::Database(cause) if cause.code().as_deref() == Some("26") => Error::NotADatabase { path },
-        error => Error::OpenDatabase {
-            // SQLite hides the system's reason. Opening the file ourselves drops its POSIX locks,
-            // which is harmless only now that the opening failed.
-            cause: match std::fs::OpenOptions::new().read(true).write(true).open(&path) {
-                Err(system) if path.exists() => system.to_string(),
-                _ => error.to_string(),
-            },
-            path,
-        },
-    }
-}
-
-fn cannot_migrate(path: &Path, error: &MigrateError) -> Error {
-    match error {
-        MigrateError::VersionMissing(version) => {
-            Error::NewerSchema { path: path.to_owned(), version: *version }
-        }
-        MigrateError::Execute(error) => cannot_open(path, error),
-        error => Error::Migrate { path: path.to_owned(), cause: error.to_string() },
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-
-    use super::*;
-
-    async fn store(folder: &tempfile::TempDir) -> Store {
-        Store::open(&DatabaseUrl::from_path(folder.path().join("r.db"))).await.unwrap()
-    }
-
-    /// With `synchronous=NORMAL` a power cut loses what was acknowledged.
-    #[tokio::test]
-    async fn acknowledged_means_on_disk_and_readers_cannot_write() {
-        let folder = tempfile::tempdir().unwrap();
-        let store = store(&folder).await;
-        let setting = async |pragma: &'static str| -> String {
-            let value: String = sqlx::query_scalar(pragma).fetch_one(&store.writing).await.unwrap();
-            value
-        };
-        assert_eq!(setting("PRAGMA journal_mode").await, "wal");
-        for (pragma, expected) in
-            [("PRAGMA synchronous", 2), ("PRAGMA foreign_keys", 1), ("PRAGMA busy_timeout", 5000)]
-        {
-            let value: i64 = sqlx::query_scalar(pragma).fetch_one(&store.writing).await.unwrap();
-            assert_eq!(value, expected, "{pragma}");
-        }
-        let written = sqlx::query("DELETE FROM sources").execute(&store.reading).await;
-        assert!(written.is_err());
-    }
-
-    #[tokio::test]
-    async fn a_full_disk_refuses_writes_keeps_reads_and_mends_without_a_restart() {
-        let folder = tempfile::tempdir().unwrap();
-        let store = store(&folder).await;
-        let agent = |id: &str, metadata: usize| Registration {
-            agent_id: id.to_owned(),
-            agent_name: String::new(),
-            host: String::new(),
-            port: 1,
-            ttl_seconds: 60,
-            metadata: Some("x".repeat(metadata)),
-        };
-        store.register("default", agent("a", 10)).await.unwrap();
-        // The limit holds for this connection, as a full disk does until somebody cleans up.
-        let limit = async |connection: &mut sqlx::SqliteConnection| {
-            let pages: i64 = sqlx::query_scalar("PRAGMA page_count").fetch_one(&mut *connection).await?;
-            let statement = format!("PRAGMA max_page_count = {pages}");
-            sqlx::query(sqlx::AssertSqlSafe(statement)).execute(connection).await
-        };
-        let mut connection = store.writing.acquire().await.unwrap();
-        limit(&mut connection).await.unwrap();
-        drop(connection);
-        let full = store.register("default", agent("b", 1_000_000)).await;
-        assert!(matches!(full, Err(StoreError::NotStored)), "{full:?}");
-        assert!(store.get("default", "a").await.unwrap().is_some());
-        assert!(store.get("default", "b").await.unwrap().is_none());
-        // The failed connection was given up, and with it the limit.
-        store.register("default", agent("b", 1_000_000)).await.unwrap();
-        store.close().await;
-        let closed = store.beat("default", "a").await;
-        assert!(matches!(closed, Err(StoreError::Closed)), "{closed:?}");
-    }
-
-    #[tokio::test]
-    async fn writes_that_come_together_are_all_stored_and_answered() {
-        let folder = tempfile::tempdir().unwrap();
-        let store = store(&folder).await;
-        let writes = (0..600).map(|i| {
-            let registration = Registration {
-                agent_id: format!("a{i}"),
-                agent_name: String::new(),
-                host: String::new(),
-                port: 1,
-                ttl_seconds: 60,
-                metadata: None,
-            };
-            store.register("default", registration)
-        });
-        for stored in futures::future::join_all(writes).await {
-            stored.unwrap();
-        }
-        assert_eq!(store.counts("default").await.unwrap().registered, 600);
     }
 }

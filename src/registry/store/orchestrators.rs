@@ -2,6 +2,7 @@
 
 use sqlx::FromRow;
 
+use super::connection::on;
 use super::{Store, StoreError};
 
 /// What an orchestrator registers itself with. The caller has checked the bounds.
@@ -31,6 +32,7 @@ pub struct OrchestratorRecord {
     /// Where it answers.
     pub api_endpoint: String,
     /// How long one beat keeps it alive.
+    #[sqlx(try_from = "i64")]
     pub ttl_seconds: u32,
     /// First registration, unix milliseconds.
     pub registered_at: i64,
@@ -46,38 +48,48 @@ impl OrchestratorRecord {
     }
 }
 
+/// What is read of a registration.
+macro_rules! columns {
+    () => {
+        "orchestrator_id, orchestrator_name, orchestrator_type, api_endpoint, ttl_seconds, \
+         registered_at, last_heartbeat, lease_at"
+    };
+}
+
 impl Store {
     /// Makes or replaces a registration; the time of the first one stays.
     pub async fn register_orchestrator(
         &self,
         registration: OrchestratorRegistration,
     ) -> Result<OrchestratorRecord, StoreError> {
-        let now = self.now_ms();
         self.writer
-            .run(move |connection| {
+            .run(move |connection, now| {
+                let said = registration.clone();
                 Box::pin(async move {
-                    sqlx::query_as(
-                        "INSERT INTO orchestrator_registrations (orchestrator_id, \
-                         orchestrator_name, orchestrator_type, api_endpoint, ttl_seconds, \
-                         registered_at, last_heartbeat, lease_at) \
-                         VALUES ($1, $2, $3, $4, $5, $6, $6, $6) \
-                         ON CONFLICT (orchestrator_id) DO UPDATE SET \
-                         orchestrator_name = excluded.orchestrator_name, \
-                         orchestrator_type = excluded.orchestrator_type, \
-                         api_endpoint = excluded.api_endpoint, \
-                         ttl_seconds = excluded.ttl_seconds, \
-                         last_heartbeat = excluded.last_heartbeat, lease_at = excluded.lease_at \
-                         RETURNING orchestrator_id, orchestrator_name, orchestrator_type, \
-                         api_endpoint, ttl_seconds, registered_at, last_heartbeat, lease_at",
-                    )
-                    .bind(registration.orchestrator_id)
-                    .bind(registration.orchestrator_name)
-                    .bind(registration.orchestrator_type)
-                    .bind(registration.api_endpoint)
-                    .bind(i64::from(registration.ttl_seconds))
-                    .bind(now)
-                    .fetch_one(connection)
-                    .await
+                    on!(connection, c => {
+                        sqlx::query_as(concat!(
+                            "INSERT INTO orchestrator_registrations (orchestrator_id, \
+                             orchestrator_name, orchestrator_type, api_endpoint, ttl_seconds, \
+                             registered_at, last_heartbeat, lease_at) \
+                             VALUES ($1, $2, $3, $4, $5, $6, $6, $6) \
+                             ON CONFLICT (orchestrator_id) DO UPDATE SET \
+                             orchestrator_name = excluded.orchestrator_name, \
+                             orchestrator_type = excluded.orchestrator_type, \
+                             api_endpoint = excluded.api_endpoint, \
+                             ttl_seconds = excluded.ttl_seconds, \
+                             last_heartbeat = excluded.last_heartbeat, \
+                             lease_at = excluded.lease_at RETURNING ",
+                            columns!()
+                        ))
+                        .bind(said.orchestrator_id)
+                        .bind(said.orchestrator_name)
+                        .bind(said.orchestrator_type)
+                        .bind(said.api_endpoint)
+                        .bind(i64::from(said.ttl_seconds))
+                        .bind(now)
+                        .fetch_one(c)
+                        .await
+                    })
                 })
             })
             .await
@@ -86,19 +98,22 @@ impl Store {
     /// Renews a registration, an expired one too. The time of the beat, or `None` when there is
     /// no such orchestrator.
     pub async fn beat_orchestrator(&self, id: &str) -> Result<Option<i64>, StoreError> {
-        let (id, now) = (id.to_owned(), self.now_ms());
+        let id = id.to_owned();
         self.writer
-            .run(move |connection| {
+            .run(move |connection, now| {
+                let id = id.clone();
                 Box::pin(async move {
-                    let done = sqlx::query(
-                        "UPDATE orchestrator_registrations \
-                         SET last_heartbeat = $2, lease_at = $2 WHERE orchestrator_id = $1",
-                    )
-                    .bind(id)
-                    .bind(now)
-                    .execute(connection)
-                    .await?;
-                    Ok((done.rows_affected() > 0).then_some(now))
+                    on!(connection, c => {
+                        let done = sqlx::query(
+                            "UPDATE orchestrator_registrations \
+                             SET last_heartbeat = $2, lease_at = $2 WHERE orchestrator_id = $1",
+                        )
+                        .bind(id)
+                        .bind(now)
+                        .execute(c)
+                        .await?;
+                        Ok((done.rows_affected() > 0).then_some(now))
+                    })
                 })
             })
             .await
@@ -108,14 +123,14 @@ impl Store {
     pub async fn deregister_orchestrator(&self, id: &str) -> Result<bool, StoreError> {
         let id = id.to_owned();
         self.writer
-            .run(move |connection| {
+            .run(move |connection, _| {
+                let id = id.clone();
                 Box::pin(async move {
-                    let done =
-                        sqlx::query("DELETE FROM orchestrator_registrations WHERE orchestrator_id = $1")
-                            .bind(id)
-                            .execute(connection)
-                            .await?;
-                    Ok(done.rows_affected() > 0)
+                    on!(connection, c => {
+                        let statement = "DELETE FROM orchestrator_registrations WHERE orchestrator_id = $1";
+                        let done = sqlx::query(statement).bind(id).execute(c).await?;
+                        Ok(done.rows_affected() > 0)
+                    })
                 })
             })
             .await
@@ -123,26 +138,30 @@ impl Store {
 
     /// One registration.
     pub async fn orchestrator(&self, id: &str) -> Result<Option<OrchestratorRecord>, StoreError> {
-        let record = sqlx::query_as(
-            "SELECT orchestrator_id, orchestrator_name, orchestrator_type, api_endpoint, \
-             ttl_seconds, registered_at, last_heartbeat, lease_at \
-             FROM orchestrator_registrations WHERE orchestrator_id = $1",
-        )
-        .bind(id)
-        .fetch_optional(&self.reading)
-        .await?;
-        Ok(record)
+        const ONE: &str =
+            concat!("SELECT ", columns!(), " FROM orchestrator_registrations WHERE orchestrator_id = $1");
+        let (reader, id) = (self.readers.acquire().await?, id.to_owned());
+        reader
+            .read(move |connection| {
+                Box::pin(
+                    async move { on!(connection, c => sqlx::query_as(ONE).bind(id).fetch_optional(c).await) },
+                )
+            })
+            .await
     }
 
     /// All registrations, the newest first.
     pub async fn orchestrators(&self) -> Result<Vec<OrchestratorRecord>, StoreError> {
-        let records = sqlx::query_as(
-            "SELECT orchestrator_id, orchestrator_name, orchestrator_type, api_endpoint, \
-             ttl_seconds, registered_at, last_heartbeat, lease_at \
-             FROM orchestrator_registrations ORDER BY registered_at DESC, ordinal DESC",
-        )
-        .fetch_all(&self.reading)
-        .await?;
-        Ok(records)
+        const ALL: &str = concat!(
+            "SELECT ",
+            columns!(),
+            " FROM orchestrator_registrations ORDER BY registered_at DESC, ordinal DESC"
+        );
+        let reader = self.readers.acquire().await?;
+        reader
+            .read(|connection| {
+                Box::pin(async move { on!(connection, c => sqlx::query_as(ALL).fetch_all(c).await) })
+            })
+            .await
     }
 }

@@ -3,8 +3,9 @@
 use std::cmp::Ordering;
 use std::iter::Peekable;
 
-use sqlx::{FromRow, SqliteConnection};
+use sqlx::FromRow;
 
+use super::connection::{Connection, on};
 use super::{Store, StoreError};
 use crate::domain::record::Contribution;
 
@@ -18,10 +19,12 @@ pub struct OwnContribution {
     /// Where it listens.
     pub host: String,
     /// Where it listens.
+    #[sqlx(try_from = "i64")]
     pub port: u16,
     /// As it gave it.
     pub metadata: Option<String>,
     /// How long one beat keeps it alive.
+    #[sqlx(try_from = "i64")]
     pub ttl_seconds: u32,
     /// First registration, unix milliseconds.
     pub registered_at: i64,
@@ -128,47 +131,45 @@ impl SaidRow {
     }
 }
 
+/// What is read of an agent's own contribution.
+macro_rules! select_own {
+    ($rows:literal) => {
+        concat!(
+            "SELECT agent_id, ordinal, agent_name, host, port, metadata, ttl_seconds, \
+             registered_at, last_heartbeat, lease_at FROM agent_contributions WHERE scope = $1 ",
+            $rows
+        )
+    };
+}
+
+/// What is read of an orchestrator's contribution.
+macro_rules! select_said {
+    ($rows:literal) => {
+        concat!(
+            "SELECT c.agent_id, c.source, c.document, c.ttl_seconds, c.created_at, c.renewed_at, \
+             c.lease_at, s.renewed_at AS source_renewed_at FROM orchestrator_contributions c \
+             JOIN sources s ON s.scope = c.scope AND s.source = c.source WHERE c.scope = $1 ",
+            $rows
+        )
+    };
+}
+
 impl Store {
     /// One record.
     pub async fn get(&self, scope: &str, agent_id: &str) -> Result<Option<Record>, StoreError> {
-        let mut transaction = self.reading.begin().await?;
-        let own: Option<OwnContribution> = sqlx::query_as(
-            "SELECT agent_id, ordinal, agent_name, host, port, metadata, ttl_seconds, \
-             registered_at, last_heartbeat, lease_at FROM agent_contributions \
-             WHERE scope = $1 AND agent_id = $2",
-        )
-        .bind(scope)
-        .bind(agent_id)
-        .fetch_optional(&mut *transaction)
-        .await?;
-        let said: Option<SaidRow> = sqlx::query_as(
-            "SELECT c.agent_id, c.source, c.document, c.ttl_seconds, c.created_at, c.renewed_at, \
-             c.lease_at, s.renewed_at AS source_renewed_at FROM orchestrator_contributions c \
-             JOIN sources s ON s.scope = c.scope AND s.source = c.source \
-             WHERE c.scope = $1 AND c.agent_id = $2",
-        )
-        .bind(scope)
-        .bind(agent_id)
-        .fetch_optional(&mut *transaction)
-        .await?;
-        transaction.commit().await?;
-        let orchestrator = said.and_then(SaidRow::read);
-        Ok((own.is_some() || orchestrator.is_some()).then(|| Record {
-            agent_id: agent_id.to_owned(),
-            own,
-            orchestrator,
-        }))
+        let reader = self.readers.acquire().await?;
+        let (scope, agent_id) = (scope.to_owned(), agent_id.to_owned());
+        reader.read(move |connection| Box::pin(one(connection, scope, agent_id))).await
     }
 
     /// The records after a given id, in order of id, at most `limit`. An empty id is before all.
     /// A record whose only contribution cannot be read has none.
     pub async fn page(&self, scope: &str, after: &str, limit: usize) -> Result<Vec<Record>, StoreError> {
-        // One transaction, so that both sides are of the same moment.
-        let mut transaction = self.reading.begin().await?;
         let rows = i64::try_from(limit).unwrap_or(i64::MAX);
-        let own = own_after(&mut transaction, scope, after, rows).await?;
-        let said = said_after(&mut transaction, scope, after, rows).await?;
-        transaction.commit().await?;
+        let reader = self.readers.acquire().await?;
+        let (scope, after) = (scope.to_owned(), after.to_owned());
+        let (own, said) =
+            reader.read(move |connection| Box::pin(both_after(connection, scope, after, rows))).await?;
         let (mut own, mut said) = (own.into_iter().peekable(), said.into_iter().peekable());
         Ok(std::iter::from_fn(|| next_record(&mut own, &mut said)).take(limit).collect())
     }
@@ -189,65 +190,72 @@ impl Store {
 
     /// Counts the records of a scope without reading them.
     pub async fn counts(&self, scope: &str) -> Result<Counts, StoreError> {
-        let (registered, active): (i64, i64) = sqlx::query_as(
-            "WITH said AS (SELECT c.agent_id, \
-             CASE WHEN c.lease_at + c.ttl_seconds * 1000 > $2 \
-             OR s.renewed_at + c.ttl_seconds * 1000 > $2 THEN c.evidence ELSE 0 END AS evidence \
-             FROM orchestrator_contributions c \
-             JOIN sources s ON s.scope = c.scope AND s.source = c.source WHERE c.scope = $1), \
-             own AS (SELECT agent_id, \
-             CASE WHEN lease_at + ttl_seconds * 1000 > $2 THEN 1 ELSE 0 END AS beats \
-             FROM agent_contributions WHERE scope = $1), \
-             record AS (SELECT own.beats, COALESCE(said.evidence, 0) AS evidence \
-             FROM own LEFT JOIN said ON said.agent_id = own.agent_id \
-             UNION ALL SELECT 0, evidence FROM said \
-             WHERE agent_id NOT IN (SELECT agent_id FROM own)) \
-             SELECT COUNT(*), COALESCE(SUM(CASE WHEN evidence > 0 OR (beats = 1 AND evidence = 0) \
-             THEN 1 ELSE 0 END), 0) FROM record",
-        )
-        .bind(scope)
-        .bind(self.now_ms())
-        .fetch_one(&self.reading)
-        .await?;
+        let now = self.now_ms();
+        let (reader, scope) = (self.readers.acquire().await?, scope.to_owned());
+        let (registered, active): (i64, i64) = reader
+            .read(move |connection| {
+                Box::pin(async move {
+                    on!(connection, c => sqlx::query_as(COUNTS).bind(scope).bind(now).fetch_one(c).await)
+                })
+            })
+            .await?;
         Ok(Counts { registered, active })
     }
 }
 
-async fn own_after(
-    connection: &mut SqliteConnection,
-    scope: &str,
-    after: &str,
-    limit: i64,
-) -> Result<Vec<OwnContribution>, sqlx::Error> {
-    sqlx::query_as(
-        "SELECT agent_id, ordinal, agent_name, host, port, metadata, ttl_seconds, \
-         registered_at, last_heartbeat, lease_at FROM agent_contributions \
-         WHERE scope = $1 AND agent_id > $2 ORDER BY agent_id LIMIT $3",
-    )
-    .bind(scope)
-    .bind(after)
-    .bind(limit)
-    .fetch_all(connection)
-    .await
+const COUNTS: &str = "WITH said AS (SELECT c.agent_id, \
+     CASE WHEN c.lease_at + c.ttl_seconds * 1000 > $2 \
+     OR s.renewed_at + c.ttl_seconds * 1000 > $2 THEN c.evidence ELSE 0 END AS evidence \
+     FROM orchestrator_contributions c \
+     JOIN sources s ON s.scope = c.scope AND s.source = c.source WHERE c.scope = $1), \
+     own AS (SELECT agent_id, \
+     CASE WHEN lease_at + ttl_seconds * 1000 > $2 THEN 1 ELSE 0 END AS beats \
+     FROM agent_contributions WHERE scope = $1), \
+     record AS (SELECT own.beats, COALESCE(said.evidence, 0) AS evidence \
+     FROM own LEFT JOIN said ON said.agent_id = own.agent_id \
+     UNION ALL SELECT 0, evidence FROM said \
+     WHERE agent_id NOT IN (SELECT agent_id FROM own)) \
+     SELECT COUNT(*), COALESCE(SUM(CASE WHEN evidence > 0 OR (beats = 1 AND evidence = 0) \
+     THEN 1 ELSE 0 END), 0) FROM record";
+
+async fn one(
+    connection: &mut Connection,
+    scope: String,
+    agent_id: String,
+) -> Result<Option<Record>, sqlx::Error> {
+    connection.begin_reading().await?;
+    let own: Option<OwnContribution> = on!(&mut *connection, c => {
+        let statement = select_own!("AND agent_id = $2");
+        sqlx::query_as(statement).bind(&scope).bind(&agent_id).fetch_optional(c).await?
+    });
+    let said: Option<SaidRow> = on!(&mut *connection, c => {
+        let statement = select_said!("AND c.agent_id = $2");
+        sqlx::query_as(statement).bind(&scope).bind(&agent_id).fetch_optional(c).await?
+    });
+    connection.commit().await?;
+    let orchestrator = said.and_then(SaidRow::read);
+    let known = own.is_some() || orchestrator.is_some();
+    Ok(known.then_some(Record { agent_id, own, orchestrator }))
 }
 
-async fn said_after(
-    connection: &mut SqliteConnection,
-    scope: &str,
-    after: &str,
+/// In one transaction, so that both sides are of the same moment.
+async fn both_after(
+    connection: &mut Connection,
+    scope: String,
+    after: String,
     limit: i64,
-) -> Result<Vec<SaidRow>, sqlx::Error> {
-    sqlx::query_as(
-        "SELECT c.agent_id, c.source, c.document, c.ttl_seconds, c.created_at, c.renewed_at, \
-         c.lease_at, s.renewed_at AS source_renewed_at FROM orchestrator_contributions c \
-         JOIN sources s ON s.scope = c.scope AND s.source = c.source \
-         WHERE c.scope = $1 AND c.agent_id > $2 ORDER BY c.agent_id LIMIT $3",
-    )
-    .bind(scope)
-    .bind(after)
-    .bind(limit)
-    .fetch_all(connection)
-    .await
+) -> Result<(Vec<OwnContribution>, Vec<SaidRow>), sqlx::Error> {
+    connection.begin_reading().await?;
+    let own = on!(&mut *connection, c => {
+        let statement = select_own!("AND agent_id > $2 ORDER BY agent_id LIMIT $3");
+        sqlx::query_as(statement).bind(&scope).bind(&after).bind(limit).fetch_all(c).await?
+    });
+    let said = on!(&mut *connection, c => {
+        let statement = select_said!("AND c.agent_id > $2 ORDER BY c.agent_id LIMIT $3");
+        sqlx::query_as(statement).bind(&scope).bind(&after).bind(limit).fetch_all(c).await?
+    });
+    connection.commit().await?;
+    Ok((own, said))
 }
 
 /// Merges the two sides, both in order of id.

@@ -1,13 +1,13 @@
 //! Paged snapshots: what a complete one lacks is withdrawn, unless that is suspiciously much.
 
-use sqlx::SqliteConnection;
+use std::sync::Arc;
 
-use super::contributions::{Submitted, retain, upsert};
+use super::connection::{Connection, on};
+use super::contributions::{find, write};
+use super::draft::{Draft, Submitted};
 use super::sources::{Refusal, Snapshot, Source, count, parse_digest};
 use super::{Store, StoreError};
-use crate::domain::record::{
-    Holdings, ItemOutcome, RetainedItem, SnapshotResponse, Stamp, withdrawal_needs_confirmation,
-};
+use crate::domain::record::{ItemOutcome, SnapshotResponse, Stamp, withdrawal_needs_confirmation};
 
 /// One page, its items checked one by one.
 #[derive(Clone, Debug)]
@@ -35,9 +35,11 @@ impl Store {
         stamp: Stamp,
         page: SnapshotPage,
     ) -> Result<Result<SnapshotResponse, Refusal>, StoreError> {
-        let (scope, source, now) = (scope.to_owned(), source.to_owned(), self.now_ms());
+        let key = (scope.to_owned(), source.to_owned());
+        let page = Arc::new(page);
         self.writer
-            .run(move |connection| {
+            .run(move |connection, now| {
+                let ((scope, source), page) = (key.clone(), Arc::clone(&page));
                 Box::pin(async move {
                     let known = Source::load(connection, &scope, &source).await?;
                     let is_retry = known.is_some_and(|known| known.stamp == stamp);
@@ -48,7 +50,7 @@ impl Store {
                     if let Err(refusal) = turn_to(&mut source, &page, is_retry) {
                         return Ok(Err(refusal));
                     }
-                    apply(connection, source, page, now).await.map(Ok)
+                    apply(connection, source, &page, now).await.map(Ok)
                 })
             })
             .await
@@ -88,25 +90,21 @@ fn turn_to(source: &mut Source, page: &SnapshotPage, is_retry: bool) -> Result<(
 }
 
 async fn apply(
-    connection: &mut SqliteConnection,
-    mut source: Source,
-    page: SnapshotPage,
+    connection: &mut Connection,
+    source: Source,
+    page: &SnapshotPage,
     now: i64,
 ) -> Result<SnapshotResponse, sqlx::Error> {
     // The contributions refer to the row.
     source.save(connection).await?;
-    let mut results = Vec::with_capacity(page.items.len());
-    for submitted in page.items {
-        results.push(upsert(connection, &mut source, submitted, now).await?);
-    }
-    let mut retained = Vec::with_capacity(page.retained.len());
+    let ids = page.items.iter().map(Submitted::agent_id).chain(page.retained.iter().map(String::as_str));
+    let held = find(connection, &source.scope, ids).await?;
+    let mut draft = Draft::new(source, held, now);
+    let results: Vec<_> = page.items.iter().map(|submitted| draft.upsert(submitted)).collect();
     // A rejected item leaves what is held as it is, and its source has to know that it is.
-    let rejected = results.iter().filter(|r| r.outcome == ItemOutcome::Rejected).map(|r| r.agent_id.clone());
-    for agent_id in page.retained.into_iter().chain(rejected.collect::<Vec<_>>()) {
-        if let Some(digest) = retain(connection, &source, &agent_id).await? {
-            retained.push(RetainedItem { agent_id, digest });
-        }
-    }
+    let rejected = results.iter().filter(|r| r.outcome == ItemOutcome::Rejected).map(|r| &r.agent_id);
+    let retained = page.retained.iter().chain(rejected).filter_map(|id| draft.retain(id)).collect();
+    let mut source = write(connection, draft, now).await?;
     let (mut withdrawn, mut withheld) = (0, 0);
     if page.last {
         let missing = count_missing(connection, &source).await?;
@@ -120,35 +118,36 @@ async fn apply(
     source.snapshot.complete = page.last;
     source.snapshot.next_page = i64::from(page.page) + 1;
     source.save(connection).await?;
-    Ok(SnapshotResponse { results, retained, withdrawn, withheld, held: Holdings { ..source.holdings } })
+    Ok(SnapshotResponse { results, retained, withdrawn, withheld, held: source.holdings })
 }
 
-async fn count_missing(connection: &mut SqliteConnection, source: &Source) -> Result<u64, sqlx::Error> {
-    let missing: i64 = sqlx::query_scalar(
-        "SELECT COUNT(*) FROM orchestrator_contributions \
-         WHERE scope = $1 AND source = $2 AND snapshot_mark <> $3",
-    )
-    .bind(&source.scope)
-    .bind(&source.id)
-    .bind(source.snapshot.mark)
-    .fetch_one(connection)
-    .await?;
+async fn count_missing(connection: &mut Connection, source: &Source) -> Result<u64, sqlx::Error> {
+    let missing: i64 = on!(connection, c => {
+        sqlx::query_scalar(
+            "SELECT COUNT(*) FROM orchestrator_contributions \
+             WHERE scope = $1 AND source = $2 AND snapshot_mark <> $3",
+        )
+        .bind(&source.scope)
+        .bind(&source.id)
+        .bind(source.snapshot.mark)
+        .fetch_one(c)
+        .await?
+    });
     Ok(u64::try_from(missing).unwrap_or(0))
 }
 
-async fn withdraw_missing(
-    connection: &mut SqliteConnection,
-    source: &mut Source,
-) -> Result<u64, sqlx::Error> {
-    let digests: Vec<String> = sqlx::query_scalar(
-        "DELETE FROM orchestrator_contributions \
-         WHERE scope = $1 AND source = $2 AND snapshot_mark <> $3 RETURNING digest",
-    )
-    .bind(&source.scope)
-    .bind(&source.id)
-    .bind(source.snapshot.mark)
-    .fetch_all(connection)
-    .await?;
+async fn withdraw_missing(connection: &mut Connection, source: &mut Source) -> Result<u64, sqlx::Error> {
+    let digests: Vec<String> = on!(connection, c => {
+        sqlx::query_scalar(
+            "DELETE FROM orchestrator_contributions \
+             WHERE scope = $1 AND source = $2 AND snapshot_mark <> $3 RETURNING digest",
+        )
+        .bind(&source.scope)
+        .bind(&source.id)
+        .bind(source.snapshot.mark)
+        .fetch_all(c)
+        .await?
+    });
     for digest in &digests {
         source.take_out(parse_digest(digest)?);
     }

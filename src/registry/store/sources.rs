@@ -1,8 +1,9 @@
 //! Sources: the stamp that orders an orchestrator's writes, the sum of what is held of it, and the
 //! snapshot it is in.
 
-use sqlx::{FromRow, SqliteConnection};
+use sqlx::FromRow;
 
+use super::connection::{Connection, on};
 use super::{Store, StoreError};
 use crate::domain::record::{Digest, Holdings, Stamp};
 
@@ -71,19 +72,21 @@ struct Row {
 impl Source {
     /// Reads the row; `None` for a source that has never written.
     pub(super) async fn load(
-        connection: &mut SqliteConnection,
+        connection: &mut Connection,
         scope: &str,
         source: &str,
     ) -> Result<Option<Source>, sqlx::Error> {
-        let row: Option<Row> = sqlx::query_as(
-            "SELECT epoch, seq, digest, held, renewed_at, snapshot, snapshot_mark, \
-             snapshot_next_page, snapshot_complete, snapshot_held \
-             FROM sources WHERE scope = $1 AND source = $2",
-        )
-        .bind(scope)
-        .bind(source)
-        .fetch_optional(connection)
-        .await?;
+        let row: Option<Row> = on!(connection, c => {
+            sqlx::query_as(
+                "SELECT epoch, seq, digest, held, renewed_at, snapshot, snapshot_mark, \
+                 snapshot_next_page, snapshot_complete, snapshot_held \
+                 FROM sources WHERE scope = $1 AND source = $2",
+            )
+            .bind(scope)
+            .bind(source)
+            .fetch_optional(c)
+            .await?
+        });
         row.map(|row| {
             Ok(Source {
                 scope: scope.to_owned(),
@@ -108,7 +111,7 @@ impl Source {
 
     /// Reads the row, or begins a new one, and checks the stamp. Writes nothing.
     pub(super) async fn enter(
-        connection: &mut SqliteConnection,
+        connection: &mut Connection,
         scope: &str,
         source: &str,
         given: Stamp,
@@ -132,8 +135,8 @@ impl Source {
     }
 
     /// Writes the row.
-    pub(super) async fn save(&self, connection: &mut SqliteConnection) -> Result<(), sqlx::Error> {
-        sqlx::query(
+    pub(super) async fn save(&self, connection: &mut Connection) -> Result<(), sqlx::Error> {
+        on!(connection, c => sqlx::query(
             "INSERT INTO sources (scope, source, epoch, seq, digest, held, renewed_at, snapshot, \
              snapshot_mark, snapshot_next_page, snapshot_complete, snapshot_held) \
              VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) \
@@ -157,9 +160,9 @@ impl Source {
         .bind(self.snapshot.next_page)
         .bind(self.snapshot.complete)
         .bind(self.snapshot.held)
-        .execute(connection)
-        .await?;
-        Ok(())
+        .execute(c)
+        .await
+        .map(drop))
     }
 
     pub(super) fn add(&mut self, digest: Digest) {
@@ -184,9 +187,10 @@ impl Store {
         source: &str,
         stamp: Stamp,
     ) -> Result<Result<Holdings, Refusal>, StoreError> {
-        let (scope, source, now) = (scope.to_owned(), source.to_owned(), self.now_ms());
+        let key = (scope.to_owned(), source.to_owned());
         self.writer
-            .run(move |connection| {
+            .run(move |connection, now| {
+                let (scope, source) = key.clone();
                 Box::pin(async move {
                     let mut source = match Source::enter(connection, &scope, &source, stamp).await? {
                         Ok(source) => source,

@@ -1,5 +1,6 @@
 //! How many contributions are alive and how many have expired, over all scopes.
 
+use super::connection::on;
 use super::{Store, StoreError};
 
 /// Contributions of one kind.
@@ -23,8 +24,14 @@ pub struct States {
 impl Store {
     /// Counts them without reading them.
     pub async fn states(&self) -> Result<States, StoreError> {
-        let (own, own_alive, said, said_alive): (i64, i64, i64, i64) =
-            sqlx::query_as(STATES).bind(self.now_ms()).fetch_one(&self.reading).await?;
+        let (now, reader) = (self.now_ms(), self.readers.acquire().await?);
+        let (own, own_alive, said, said_alive): (i64, i64, i64, i64) = reader
+            .read(move |connection| {
+                Box::pin(
+                    async move { on!(connection, c => sqlx::query_as(STATES).bind(now).fetch_one(c).await) },
+                )
+            })
+            .await?;
         Ok(States { own: Lives::of(own, own_alive), said: Lives::of(said, said_alive) })
     }
 }

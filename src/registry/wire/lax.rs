@@ -61,7 +61,8 @@ impl Fields {
     /// As [`Fields::text`], without control characters: ids are shown and logged everywhere.
     pub(super) fn id(&mut self, name: &str, most: usize) -> String {
         let id = self.text(name, 1, most);
-        if id.chars().any(char::is_control) {
+        // A zero byte is refused already.
+        if id.chars().any(|c| c.is_control() && c != '\0') {
             self.refuse(
                 name,
                 "value_error",
@@ -146,6 +147,10 @@ impl Fields {
             let msg = format!("String should have at most {most} characters");
             let ctx = Some(json!({ "max_length": most }));
             self.refuse(name, "string_too_long", &msg, json!(text), ctx);
+        } else if text.contains('\0') {
+            // PostgreSQL cannot keep one, and no record should depend on the store.
+            let msg = "Value error, zero bytes are not allowed";
+            self.refuse(name, "value_error", msg, json!(text), None);
         }
     }
 
