@@ -8,11 +8,12 @@ pub mod fixtures;
 mod pulse;
 mod table;
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures::FutureExt as _;
+use jiff::Timestamp;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -111,6 +112,11 @@ impl Engine {
     /// What is known of each target, in the order of `endpoint.targets`.
     pub fn states(&self, endpoint: &Endpoint) -> Vec<TargetState> {
         self.table().states(endpoint)
+    }
+
+    /// When the certificates end that targets showed with their last answers: of each endpoint the first to end.
+    pub fn certificates(&self) -> HashMap<EndpointId, Timestamp> {
+        self.table().certificates()
     }
 
     /// Hints that an endpoint's state changed. There is one stream of them: take it once.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use jiff::Timestamp;
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 use tokio_util::time::{DelayQueue, delay_queue};
@@ -199,6 +200,15 @@ impl Table {
         for key in self.endpoints.remove(id).unwrap_or_default().1 {
             self.drop_entry(key);
         }
+    }
+
+    pub fn certificates(&self) -> HashMap<EndpointId, Timestamp> {
+        let mut first = HashMap::new();
+        for (id, (_, keys)) in &self.endpoints {
+            let shown = keys.iter().filter_map(|key| self.entries.get(key)?.machine.certificate());
+            first.extend(shown.map(|certificate| certificate.ends).min().map(|ends| (id.clone(), ends)));
+        }
+        first
     }
 
     pub fn known(&self) -> HashSet<EndpointId> {
