@@ -1,4 +1,4 @@
-//! TLS and credentials without a cluster: Secrets and ConfigMaps are manifests beside the endpoints.
+//! TLS and credentials without a cluster: Secrets and `ConfigMaps` are manifests beside the endpoints.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 #[path = "support/mod.rs"]
@@ -175,7 +175,7 @@ async fn the_machines_authorities_are_trusted_and_whoever_checks_nothing_is_told
     let known = agent(&authority.issue(&["127.0.0.1"], |_| {})).await;
     let unknown = agent(&Authority::new().issue(&["127.0.0.1"], |_| {})).await;
     let ending = agent(&authority.issue(&["127.0.0.1"], |params| {
-        let soon = jiff::Timestamp::from_second(jiff::Timestamp::now().as_second() + 86_400 * 5).unwrap();
+        let soon = configurable_agents::ops::now() + Duration::from_hours(24 * 5);
         let day = soon.to_zoned(jiff::tz::TimeZone::UTC).date();
         let number = |n: i8| u8::try_from(n).unwrap();
         params.not_after =

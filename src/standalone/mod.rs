@@ -60,7 +60,7 @@ pub struct Settings {
     pub identity: OrchestratorIdentity,
     /// Where objects are shown.
     pub view: View,
-    /// Where what specs name of Secrets and ConfigMaps is kept.
+    /// Where what specs name of Secrets and `ConfigMaps` is kept.
     pub vault: Vault,
 }
 
