@@ -66,7 +66,7 @@ pub struct Settings {
     pub identity: OrchestratorIdentity,
     /// Where objects are shown.
     pub view: View,
-    /// Where what specs name of Secrets and ConfigMaps is kept.
+    /// Where what specs name of Secrets and `ConfigMaps` is kept.
     pub vault: Vault,
     /// What a tenant binds to let them be read.
     pub readers: ReaderRoles,
@@ -150,7 +150,7 @@ pub async fn run(
         rules: settings.rules,
         engine: engine.clone(),
         mirror: mirror.clone(),
-        references: References::new(client.clone(), settings.vault, settings.readers),
+        references: References::new(client.clone(), settings.vault, settings.readers, changes.clone()),
         changes: changes.clone(),
         publisher,
         held: held.clone(),
@@ -222,7 +222,7 @@ async fn activate(
     ));
     tracker.spawn(retain(Arc::clone(&context), caches.clone(), active.clone()));
     let (reading, stop) = (Arc::clone(&context), active.clone());
-    tracker.spawn(async move { reading.references.keep_read(&reading.changes, stop).await });
+    tracker.spawn(async move { reading.references.keep_read(stop).await });
 
     identity.orchestrator_id.clone_from(&context.held.uid);
     let source = Source { id: context.held.uid.clone(), epoch: context.held.epoch };

@@ -58,7 +58,7 @@ pub struct Context {
     pub engine: Engine,
     /// To the registry.
     pub mirror: Mirror,
-    /// What specs name of Secrets and ConfigMaps.
+    /// What specs name of Secrets and `ConfigMaps`.
     pub references: References,
     /// Hints for the queue.
     pub changes: Changes,
@@ -178,6 +178,7 @@ impl Context {
                 Understood::As(Box::new(endpoint), observed.map(Box::new), again)
             }
             Err(invalid) => {
+                self.references.release(id);
                 let endpoint = convert::undecodable(&invalid.metadata, &invalid.error, &rules.defaults);
                 // What we wrote ourselves is known; after a start it is asked for once.
                 let ours = self.written().get(id).filter(|w| w.uid == endpoint.uid).map(|w| w.status.clone());

@@ -1,4 +1,4 @@
-//! Secrets and ConfigMaps that specs name: read one by one, by GET, as long as an endpoint names them. A watch would
+//! Secrets and `ConfigMaps` that specs name: read one by one, by GET, as long as an endpoint names them. A watch would
 //! need the right to list, and with it to read them all.
 
 use std::collections::{BTreeMap, HashMap};
@@ -27,12 +27,12 @@ const APART: Duration = Duration::from_millis(20);
 /// An object that a target seems to know a newer version of is read at once, but not more often than this.
 const SUSPECT_APART: Duration = Duration::from_secs(1);
 
-/// What a tenant binds in the own namespace: ClusterRoles, or `Role/NAME`.
+/// What a tenant binds in the own namespace: `ClusterRoles`, or `Role/NAME`.
 #[derive(Clone, Debug)]
 pub struct ReaderRoles {
     /// `get` on Secrets.
     pub secrets: String,
-    /// `get` on ConfigMaps.
+    /// `get` on `ConfigMaps`.
     pub config_maps: String,
 }
 
@@ -41,20 +41,21 @@ pub struct References {
     client: Client,
     vault: Vault,
     roles: ReaderRoles,
+    /// Who has to look again.
+    changes: Changes,
     /// What was last said of an object that could not be read.
     told: Mutex<HashMap<Reference, String>>,
 }
 
 impl References {
     /// Nothing is read yet.
-    pub fn new(client: Client, vault: Vault, roles: ReaderRoles) -> Self {
-        References { client, vault, roles, told: Mutex::default() }
+    pub fn new(client: Client, vault: Vault, roles: ReaderRoles, changes: Changes) -> Self {
+        References { client, vault, roles, changes, told: Mutex::default() }
     }
 
     /// What is there of what an endpoint needs from now on. `None`: the API server gave no answer.
     pub async fn supplies(&self, id: &EndpointId, needs: &[Need]) -> Option<BTreeMap<Need, Supply>> {
         for reference in self.vault.claim(id, needs) {
-            // Others that need it hear of it by their own first look.
             self.read(&reference).await?;
         }
         self.vault.supplies(needs)
@@ -66,15 +67,15 @@ impl References {
     }
 
     /// Keeps what is named up to date until `stop`.
-    pub async fn keep_read(&self, changes: &Changes, stop: CancellationToken) {
+    pub async fn keep_read(&self, stop: CancellationToken) {
         tokio::select! {
             () = stop.cancelled() => {}
-            () = self.read_all(changes) => {}
-            () = self.read_suspects(changes) => {}
+            () = self.read_all() => {}
+            () = self.read_suspects() => {}
         }
     }
 
-    async fn read_all(&self, changes: &Changes) {
+    async fn read_all(&self) {
         loop {
             let used = self.vault.used();
             self.told().retain(|reference, _| used.contains(reference));
@@ -84,24 +85,25 @@ impl References {
             }
             for reference in used {
                 tokio::time::sleep(pause.max(APART)).await;
-                self.read(&reference).await.into_iter().flatten().for_each(|id| changes.push(id));
+                self.read(&reference).await;
             }
         }
     }
 
-    async fn read_suspects(&self, changes: &Changes) {
+    async fn read_suspects(&self) {
         loop {
             let began = Instant::now();
             for reference in self.vault.suspects().await {
-                self.read(&reference).await.into_iter().flatten().for_each(|id| changes.push(id));
+                self.read(&reference).await;
                 tokio::time::sleep(APART).await;
             }
             tokio::time::sleep_until(began + SUSPECT_APART).await;
         }
     }
 
-    /// Answers who has to look again. `None`: the API server gave no answer; what was known stays.
-    async fn read(&self, reference: &Reference) -> Option<Vec<EndpointId>> {
+    /// Everybody who needs it looks again when it is not what was known. `None`: the API server gave no answer; what
+    /// was known stays.
+    async fn read(&self, reference: &Reference) -> Option<()> {
         let reading = match reference.kind {
             ReferenceKind::Secret => self.get::<Secret>(reference).await.map(|found| {
                 found.map(|secret| {
@@ -138,7 +140,8 @@ impl References {
             }
         };
         self.told().remove(reference);
-        Some(self.vault.put(reference, reading))
+        self.vault.put(reference, reading).into_iter().for_each(|id| self.changes.push(id));
+        Some(())
     }
 
     /// `None`: it does not exist. The answer is read here: kube's own reading would log what it cannot read.
@@ -176,7 +179,7 @@ impl References {
         self.told.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The RoleBinding that would let us read it, as a manifest in one line: whoever refuses us knows our name.
+    /// The `RoleBinding` that would let us read it, as a manifest in one line: whoever refuses us knows our name.
     fn grant(&self, reference: &Reference, refusal: &str) -> String {
         let role = match reference.kind {
             ReferenceKind::Secret => &self.roles.secrets,

@@ -1,4 +1,4 @@
-//! Secrets and ConfigMaps beside the endpoints: what `probe.tls` and `probe.credentialsRef` name where there is no
+//! Secrets and `ConfigMaps` beside the endpoints: what `probe.tls` and `probe.credentialsRef` name where there is no
 //! cluster.
 
 use std::collections::BTreeMap;
@@ -8,7 +8,7 @@ use super::node::Node;
 use super::problem::{Position, Problem};
 use crate::domain::reference::{Reference, ReferenceKind};
 
-/// A Secret or ConfigMap. `Debug` shows no value.
+/// A Secret or `ConfigMap`. `Debug` shows no value.
 #[derive(Clone, PartialEq, Eq)]
 pub struct DataObject {
     /// Kind, namespace and name.
@@ -17,9 +17,9 @@ pub struct DataObject {
     pub labels: BTreeMap<String, String>,
     /// Its annotations.
     pub annotations: BTreeMap<String, String>,
-    /// Values in base64, each with its place: `data` of a Secret, `binaryData` of a ConfigMap.
+    /// Values in base64, each with its place: `data` of a Secret, `binaryData` of a `ConfigMap`.
     pub encoded: BTreeMap<String, (Position, String)>,
-    /// Values as they are: `stringData` of a Secret, `data` of a ConfigMap.
+    /// Values as they are: `stringData` of a Secret, `data` of a `ConfigMap`.
     pub plain: BTreeMap<String, String>,
 }
 

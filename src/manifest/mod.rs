@@ -49,7 +49,7 @@ pub struct Declaration {
 pub struct Manifest {
     /// The endpoints that can be used.
     pub endpoints: Vec<Declaration>,
-    /// The Secrets and ConfigMaps: what endpoints name where there is no cluster.
+    /// The Secrets and `ConfigMaps`: what endpoints name where there is no cluster.
     pub data: Vec<DataObject>,
     /// Objects of other kinds, those among them: the same file may serve `kubectl apply`.
     pub others: usize,

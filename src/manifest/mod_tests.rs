@@ -140,3 +140,28 @@ fn a_file_is_blank_when_nobody_wrote_anything_into_it() {
         assert!(!read(text.as_bytes()).blank, "{text:?}");
     }
 }
+
+#[test]
+fn secrets_and_config_maps_are_kept_and_what_is_wrong_with_one_is_told_without_its_value() {
+    let text = "apiVersion: v1\nkind: Secret\nmetadata: {name: a, namespace: ns, labels: {l: v}}\n\
+                data: {token: Q0FOQVJZ}\nstringData: {plain: CANARY}\n---\n\
+                apiVersion: v1\nkind: ConfigMap\nmetadata: {name: b}\ndata: {ca.crt: CANARY}\n---\n\
+                apiVersion: v1\nkind: Secret\nmetadata: {name: c}\nstringData: {token: 424242}\n---\n\
+                apiVersion: v1\nkind: Secret\nmetadata: {name: d}\ndata: [CANARY]\n";
+    let manifest = read(text.as_bytes());
+    let names: Vec<String> = manifest
+        .data
+        .iter()
+        .map(|object| format!("{}/{}", object.reference.namespace, object.reference))
+        .collect();
+    assert_eq!(names, ["ns/Secret a", "default/ConfigMap b", "default/Secret c", "default/Secret d"]);
+    assert_eq!(manifest.data[0].encoded["token"].1, "Q0FOQVJZ");
+    assert_eq!(manifest.data[0].labels["l"], "v");
+    assert_eq!(manifest.data[1].plain["ca.crt"], "CANARY");
+    let problems: Vec<String> = manifest.problems.iter().map(ToString::to_string).collect();
+    assert_eq!(problems, ["15:21: stringData.token: must be text", "20:7: data: must be a map"]);
+    let shown = format!("{manifest:?}");
+    for value in ["CANARY", "Q0FOQVJZ", "424242"] {
+        assert!(!shown.contains(value), "{value}");
+    }
+}

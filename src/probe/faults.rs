@@ -72,9 +72,10 @@ fn certificate(error: &CertificateError) -> (Reason, &'static str) {
             Reason::TLSUntrusted,
             "The certificate's issuer is not trusted: name the issuer's certificate in probe.tls.caRef.",
         ),
-        C::BadSignature => {
-            (Reason::TLSUntrusted, "The certificate is not signed by the issuer that it names.")
-        }
+        C::BadSignature => (
+            Reason::TLSUntrusted,
+            "The certificate is not signed by the trusted issuer of that name: name its issuer in probe.tls.caRef.",
+        ),
         C::Revoked => (Reason::TLSUntrusted, "The certificate was revoked: renew it."),
         C::InvalidPurpose | C::InvalidPurposeContext { .. } => {
             (Reason::TLSUntrusted, "The certificate is not one for servers: issue it with serverAuth.")

@@ -29,7 +29,7 @@ const MAX_CHAIN: usize = 16;
 /// Configurations that are kept; they cost some kilobytes each.
 const MAX_CONFIGS: usize = 1024;
 /// Later than any certificate ends.
-const FAR: UnixTime = UnixTime::since_unix_epoch(Duration::from_secs(253_402_300_800));
+const FAR: UnixTime = UnixTime::since_unix_epoch(Duration::from_hours(70_389_528));
 
 /// The protocol that is agreed upon in the handshake.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -126,7 +126,11 @@ impl Tls {
             let expired = rustls::Error::InvalidCertificate(CertificateError::Expired);
             return Err(Outcome::Failed(fault(&expired)));
         }
-        let soon = |ends: Timestamp| now.checked_add(spec.certificate_expiry).is_ok_and(|later| ends < later);
+        // Without days nothing is soon, not even what has ended and is not checked.
+        let asked = !spec.certificate_expiry.is_zero();
+        let soon = |ends: Timestamp| {
+            asked && now.checked_add(spec.certificate_expiry).is_ok_and(|later| ends < later)
+        };
         Ok((stream, ends.map(|ends| Certificate { ends, soon: soon(ends) })))
     }
 }

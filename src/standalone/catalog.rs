@@ -36,7 +36,7 @@ pub struct Catalog {
     files: BTreeMap<PathBuf, File>,
     /// The file that an endpoint is taken from: another one that names it too changes nothing.
     owners: BTreeMap<EndpointId, PathBuf>,
-    /// The last file by name that has a Secret or ConfigMap.
+    /// The last file by name that has a Secret or `ConfigMap`.
     data: BTreeMap<Reference, PathBuf>,
     /// Problems by the file, or the directory, that has them: what follows its name in a line, `:3:5: …` or `: …`.
     problems: BTreeMap<PathBuf, Vec<String>>,
@@ -136,7 +136,7 @@ impl Catalog {
         })
     }
 
-    /// A Secret or ConfigMap.
+    /// A Secret or `ConfigMap`.
     pub fn data(&self, reference: &Reference) -> Option<&DataObject> {
         self.data.get(reference).and_then(|path| self.files.get(path))?.data.get(reference)
     }

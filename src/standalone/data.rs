@@ -1,4 +1,4 @@
-//! Secrets and ConfigMaps of the directory, as the vault takes them.
+//! Secrets and `ConfigMaps` of the directory, as the vault takes them.
 
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 

@@ -63,7 +63,7 @@ pub struct Settings {
     pub view: View,
     /// Where looks are measured.
     pub looks: Looks,
-    /// Where what specs name of Secrets and ConfigMaps is kept.
+    /// Where what specs name of Secrets and `ConfigMaps` is kept.
     pub vault: Vault,
 }
 

@@ -1,4 +1,4 @@
-//! What the specs name of Secrets and ConfigMaps, kept while an endpoint names it: authorities, client
+//! What the specs name of Secrets and `ConfigMaps`, kept while an endpoint names it: authorities, client
 //! certificates, credentials. Somebody else reads the objects; of one that was read only what is needed is
 //! kept, checked and ready for use. No value leaves but to a target that the Secret names.
 

@@ -1,4 +1,4 @@
-//! Secrets and ConfigMaps of a tenant: read only where the tenant lets us, one by one, and shown to nobody.
+//! Secrets and `ConfigMaps` of a tenant: read only where the tenant lets us, one by one, and shown to nobody.
 
 use std::time::{Duration, Instant};
 

@@ -143,7 +143,7 @@ fn created(metadata: &ObjectMeta) -> Timestamp {
     metadata.creation_timestamp.as_ref().map_or(Timestamp::UNIX_EPOCH, |time| whole_seconds(time.0))
 }
 
-/// What the probe of an object needs of Secrets and ConfigMaps.
+/// What the probe of an object needs of Secrets and `ConfigMaps`.
 pub fn needs(object: &AgentEndpoint) -> Vec<Need> {
     let namespace = object.metadata.namespace.as_deref().unwrap_or_default();
     probe(object.spec.probe.as_ref(), &ProbeDefaults::default(), namespace).needs()
