@@ -83,10 +83,14 @@ start_in_background() {
 }
 
 install_packages() {
-  local missing=()
+  local missing=() program
   command -v cc >/dev/null || missing+=(gcc libc6-dev)
   command -v setpriv >/dev/null || missing+=(util-linux)
   [ -e /etc/ssl/certs/ca-certificates.crt ] || missing+=(ca-certificates)
+  for program in curl jq python3; do # what the documents' commands use
+    command -v "$program" >/dev/null || missing+=("$program")
+  done
+  command -v ip >/dev/null || missing+=(iproute2)
   $fast || [ -x /usr/bin/chromium ] || [ -n "${CHROMIUM:-}" ] || missing+=(chromium fonts-dejavu-core)
   [ ${#missing[@]} -eq 0 ] && return 0
   if [ "$(id -u)" -ne 0 ] || ! command -v apt-get >/dev/null; then

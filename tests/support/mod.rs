@@ -15,6 +15,7 @@ pub mod audit;
 pub mod certificates;
 pub mod children;
 pub mod cluster;
+pub mod console;
 pub mod controlplane;
 pub mod dns;
 pub mod engine;
@@ -26,6 +27,7 @@ pub mod launch;
 pub mod listening;
 pub mod process;
 pub mod proxy;
+pub mod stage;
 pub mod version;
 
 use std::net::{Ipv4Addr, TcpListener};
