@@ -35,6 +35,11 @@ fn serves(command: &str) -> bool {
         && !["--help", "--print-config", "<<"].iter().any(|word| command.contains(word))
 }
 
+/// Does this command print an error?
+fn must_fail(step: &Step) -> bool {
+    step.prints.iter().any(|line| line.starts_with("error: ") || line.starts_with("Error from "))
+}
+
 /// Executes what `run` does for each page of this place, `at_once` pages at a time, each page in a process and a network
 /// of its own, so that the ports that documents name are free. `test` is the name of the calling test.
 ///
@@ -131,7 +136,7 @@ impl Stage {
                 let found = running.iter().position(|(other, _)| other.command == step.command);
                 let found = found.unwrap_or_else(|| panic!("{at}: ^C, but it does not run"));
                 stop(vec![running.remove(found)]).await;
-            } else if serves(&step.command) {
+            } else if serves(&step.command) && !must_fail(step) {
                 running.push((step, self.serve(step, &at).await));
             } else {
                 self.ask(step, &at).await;
@@ -156,10 +161,9 @@ impl Stage {
         process
     }
 
-    /// Tries a command until it prints what it should. One whose output begins with `error: ` must fail.
+    /// Tries a command until it prints what it should. One that prints an error must fail.
     async fn ask(&self, step: &Step, at: &str) {
-        let fails =
-            step.prints.iter().any(|line| line.starts_with("error: ") || line.starts_with("Error from "));
+        let fails = must_fail(step);
         let tried = poll(PATIENCE, async || {
             let mut command = tokio::process::Command::new("bash");
             command.args(["-o", "pipefail", "-c", &step.command]).current_dir(self.files.path());
