@@ -154,34 +154,68 @@ fn agent_endpoint() -> String {
     text
 }
 
-/// Flags of a command that are settings: they have an environment variable or a key in the file.
-fn settings(command: &clap::Command, file: bool, text: &mut String) {
-    let head = if file {
-        "| flag, and key in the file | environment | default | meaning |"
-    } else {
-        "| flag | environment | default | meaning |"
+/// The first value that an expression of a template names.
+fn named_value(component: &str, line: &str) -> Option<String> {
+    line.split("{{").nth(1)?.split("}}").next()?.split_whitespace().find_map(|word| {
+        let own = word.strip_prefix('.').filter(|name| !name.is_empty());
+        let all = word.strip_prefix("$.Values.").map(str::to_owned);
+        all.or_else(|| own.map(|name| format!("{component}.{name}")))
+    })
+}
+
+/// The value of the Helm chart that sets a flag: read off the component's template.
+fn helm_value(component: &str, template: &str, flag: &str) -> String {
+    let lines: Vec<&str> = template.lines().map(|line| line.trim().trim_start_matches("- ")).collect();
+    let flag = format!("--{flag}");
+    let sets = |line: &&str| line.trim_matches('\'').split('=').next() == Some(flag.as_str());
+    let Some(at) = lines.iter().position(|line| sets(&line)) else {
+        return format!("`{component}.settings`");
     };
-    writeln!(text, "\n{head}\n|---|---|---|---|").unwrap();
-    for arg in command.get_arguments() {
-        let Some(long) =
-            arg.get_long().filter(|long| !["help", "version", "color", "print-config"].contains(long))
-        else {
-            continue;
-        };
-        let env = arg.get_env().map(|env| format!("`{}`", env.to_string_lossy())).unwrap_or_default();
-        if !file && env.is_empty() {
-            continue;
-        }
-        let default: Vec<String> =
-            arg.get_default_values().iter().map(|v| v.to_string_lossy().into_owned()).collect();
-        let default = default.join(",");
-        let default = if default.is_empty() { default } else { format!("`{default}`") };
-        let mut help = arg.get_help().unwrap().to_string().replace('|', "\\|");
-        if !help.ends_with('.') {
-            help.push('.');
-        }
-        writeln!(text, "| `--{long}` | {env} | {default} | {help} |").unwrap();
+    // Between `with` and `end` the name is on the line before.
+    let before = at.checked_sub(1).map(|n| lines[n]).filter(|line| line.starts_with("{{- "));
+    let found = named_value(component, lines[at]).or_else(|| named_value(component, before?));
+    found.map_or_else(|| "(the chart)".to_owned(), |name| format!("`{name}`"))
+}
+
+/// Flags of a server: each is a key of the file as well. With the template of its pods, where there is a chart.
+fn settings(command: &clap::Command, component: &str, template: Option<&str>, text: &mut String) {
+    let (head, rule) = if template.is_some() { ("| Helm value ", "---|") } else { ("", "") };
+    write!(
+        text,
+        "\n| flag, and key in the file | environment {head}| default | meaning |\n|---|---|{rule}---|---|\n"
+    )
+    .unwrap();
+    for arg in long(command) {
+        let (name, variable, default, help) = cells(arg);
+        let helm = template
+            .map(|template| format!("{} | ", helm_value(component, template, &name)))
+            .unwrap_or_default();
+        writeln!(text, "| `--{name}` | {variable} | {helm}{default} | {help} |").unwrap();
     }
+}
+
+/// Flags of a command that asks: those with an environment variable.
+fn variables(command: &clap::Command, text: &mut String) {
+    text.push_str("\n| flag | environment | default | meaning |\n|---|---|---|---|\n");
+    for arg in long(command).filter(|arg| arg.get_env().is_some()) {
+        let (name, variable, default, help) = cells(arg);
+        writeln!(text, "| `--{name}` | {variable} | {default} | {help} |").unwrap();
+    }
+}
+
+fn long(command: &clap::Command) -> impl Iterator<Item = &clap::Arg> {
+    let none = ["help", "version", "color", "config", "print-config"];
+    command.get_arguments().filter(move |arg| arg.get_long().is_some_and(|long| !none.contains(&long)))
+}
+
+/// Flag, variable, default, help.
+fn cells(arg: &clap::Arg) -> (String, String, String, String) {
+    let code = |text: String| if text.is_empty() { text } else { format!("`{text}`") };
+    let variable = arg.get_env().map(|env| env.to_string_lossy().into_owned()).unwrap_or_default();
+    let default: Vec<_> = arg.get_default_values().iter().map(|value| value.to_string_lossy()).collect();
+    let help = arg.get_help().unwrap().to_string().replace('|', "\\|");
+    let help = format!("{}.", help.trim_end_matches('.'));
+    (arg.get_long().unwrap().to_owned(), code(variable), code(default.join(",")), help)
 }
 
 fn configuration() -> String {
@@ -190,7 +224,7 @@ fn configuration() -> String {
     let find = |path: &[&str]| path.iter().fold(&root, |at, name| at.find_subcommand(name).unwrap()).clone();
     let mut text = format!(
         "# Configuration\n\nGenerated from the program: {HOW}.\n\n\
-         The two servers take every setting as a flag, and as a key of the YAML file that `--config FILE` names \
+         The two servers take every setting as a flag, and as a key of the YAML file that `--config FILE` (or `CONFIGURABLE_AGENTS_CONFIG`) names \
          (the flag without its dashes; lists as lists or with commas); many as an environment variable. \
          A flag wins over the environment, the environment over the file, the file over the default; an empty variable is none. \
          An unknown key is an error that names the nearest one. `--print-config` prints every setting with its source, as such a file:\n\n\
@@ -198,11 +232,14 @@ fn configuration() -> String {
          default-period-seconds: 30 # flag\n…\n```\n\n\
          The dashboard's system page shows the same. The whole help: [Command line](cli.md).\n"
     );
-    for (title, path) in
-        [("Orchestrator", &["orchestrator", "start"]), ("Agent registry", &["agent-registry", "start"])]
-    {
+    for (title, path, component, template) in [
+        ("Orchestrator", ["orchestrator", "start"], "orchestrator", "orchestrator/deployment.yaml"),
+        ("Agent registry", ["agent-registry", "start"], "registry", "registry/workload.yaml"),
+    ] {
         write!(text, "\n## {title}\n\n`configurable-agents {}`\n", path.join(" ")).unwrap();
-        settings(&find(path), true, &mut text);
+        let template = repository().join("charts/configurable-agents/templates").join(template);
+        let template = std::fs::read_to_string(template).ok();
+        settings(&find(&path), component, template.as_deref(), &mut text);
     }
     text.push_str("\n## Commands that ask\n\nThese read no file.\n");
     for path in [
@@ -215,7 +252,7 @@ fn configuration() -> String {
         &["agent-registry", "deregister"],
     ] {
         write!(text, "\n### `{}`\n", path.join(" ")).unwrap();
-        settings(&find(path), false, &mut text);
+        variables(&find(path), &mut text);
     }
     text.push_str("\nFurther variables, for all commands: `configurable-agents help environment` ([the same here](cli.md#configurable-agents-help-environment)).\n");
     text

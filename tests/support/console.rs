@@ -96,8 +96,11 @@ pub fn matches(wanted: &[String], printed: &str) -> bool {
             let (wanted, line): (Vec<&str>, Vec<&str>) =
                 (wanted.split_whitespace().collect(), line.split_whitespace().collect());
             let any = |word: &str| word.contains('…') || word.contains(|c: char| c.is_ascii_digit());
-            let more = wanted.last() == Some(&"…") && line.len() > wanted.len();
-            (wanted.len() == line.len() || more) && wanted.iter().zip(&line).all(|(w, l)| w == l || any(w))
+            let (wanted, long_enough) = match wanted.split_last() {
+                Some((&"…", wanted)) => (wanted, line.len() >= wanted.len()),
+                _ => (&wanted[..], line.len() == wanted.len()),
+            };
+            long_enough && wanted.iter().zip(&line).all(|(w, l)| w == l || any(w))
         })
     })
 }
