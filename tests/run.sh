@@ -85,13 +85,13 @@ start_in_background() {
 install_packages() {
   local missing=() program
   command -v cc >/dev/null || missing+=(gcc libc6-dev)
-  command -v setpriv >/dev/null || missing+=(util-linux)
-  [ -e /etc/ssl/certs/ca-certificates.crt ] || missing+=(ca-certificates)
-  $fast || [ -x /usr/bin/chromium ] || [ -n "${CHROMIUM:-}" ] || missing+=(chromium fonts-dejavu-core)
   for program in curl jq python3; do # what the documents' commands use
     command -v "$program" >/dev/null || missing+=("$program")
   done
   command -v ip >/dev/null || missing+=(iproute2)
+  command -v setpriv >/dev/null || missing+=(util-linux)
+  [ -e /etc/ssl/certs/ca-certificates.crt ] || missing+=(ca-certificates)
+  $fast || [ -x /usr/bin/chromium ] || [ -n "${CHROMIUM:-}" ] || missing+=(chromium fonts-dejavu-core)
   [ ${#missing[@]} -eq 0 ] && return 0
   if [ "$(id -u)" -ne 0 ] || ! command -v apt-get >/dev/null; then
     echo "run.sh: please install ${missing[*]}" >&2

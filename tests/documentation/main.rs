@@ -49,3 +49,19 @@ fn what_to_do_about_a_reason_is_the_same_sentence_in_the_program_and_in_the_docu
         assert!(reason.advice().ends_with('.') && reason.advice().len() > 10, "{reason}");
     }
 }
+
+#[test]
+fn the_documented_exit_codes_are_exactly_those_of_the_program() {
+    let source = read("src/cli/error.rs");
+    let codes = source.split_once("pub enum Code {").unwrap().1.split_once('}').unwrap().0;
+    let number = |line: &str| line.trim().trim_end_matches(',').split_once(" = ")?.1.parse().ok();
+    let mut program: BTreeSet<u8> = codes.lines().filter_map(number).collect();
+    assert!(program.len() >= 9, "{program:?}");
+    // The second SIGTERM to a server: the shell's number for that, not one of ours.
+    program.insert(143);
+    let table = read("docs/reference/exit-codes.md");
+    let rows = table.lines().filter_map(|line| line.strip_prefix("| ")?.split(" |").next());
+    let documented: BTreeSet<u8> =
+        rows.flat_map(|cell| cell.split(", ")).filter_map(|c| c.parse().ok()).collect();
+    assert_eq!(documented, program);
+}

@@ -46,6 +46,7 @@ fn must_fail(step: &Step) -> bool {
 /// A machine that permits no network of its own runs them one after the other on its own ports.
 pub async fn each_page(test: &str, place: &Place, at_once: usize, run: impl AsyncFn(&str)) {
     if let Ok(page) = std::env::var(PAGE) {
+        assert!(repository().join(&page).exists(), "{PAGE}: there is no {page}");
         // Only the test that is meant: other places have no such page.
         if pages(place).contains(&page) {
             run(&page).await;
@@ -102,6 +103,11 @@ pub struct Stage {
 impl Stage {
     /// A folder that looks like the checkout, with these programs in the path and these variables.
     pub fn new(programs: &[(&str, &Path)], env: &[(&str, &Path)]) -> Stage {
+        for program in ["bash", "curl", "jq", "python3"] {
+            let found = std::env::split_paths(&std::env::var_os("PATH").unwrap())
+                .any(|folder| folder.join(program).exists());
+            assert!(found, "the documents' commands use {program}: install it");
+        }
         let files = work_dir();
         let folder = files.path().join(".programs");
         std::fs::create_dir_all(&folder).unwrap();
