@@ -168,7 +168,7 @@ fn helm_value(component: &str, template: &str, flag: &str) -> String {
     let lines: Vec<&str> = template.lines().map(|line| line.trim().trim_start_matches("- ")).collect();
     let flag = format!("--{flag}");
     let sets = |line: &&str| line.trim_matches('\'').split('=').next() == Some(flag.as_str());
-    let Some(at) = lines.iter().position(|line| sets(&line)) else {
+    let Some(at) = lines.iter().position(sets) else {
         return format!("`{component}.settings`");
     };
     // Between `with` and `end` the name is on the line before.
