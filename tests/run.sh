@@ -85,7 +85,7 @@ start_in_background() {
 install_packages() {
   local missing=() program
   command -v cc >/dev/null || missing+=(gcc libc6-dev)
-  for program in curl jq python3; do # what the documents' commands use
+  for program in curl jq openssl python3; do # what the documents' commands use
     command -v "$program" >/dev/null || missing+=("$program")
   done
   command -v ip >/dev/null || missing+=(iproute2)

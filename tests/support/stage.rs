@@ -103,7 +103,7 @@ pub struct Stage {
 impl Stage {
     /// A folder that looks like the checkout, with these programs in the path and these variables.
     pub fn new(programs: &[(&str, &Path)], env: &[(&str, &Path)]) -> Stage {
-        for program in ["bash", "curl", "jq", "python3"] {
+        for program in ["bash", "curl", "jq", "openssl", "python3"] {
             let found = std::env::split_paths(&std::env::var_os("PATH").unwrap())
                 .any(|folder| folder.join(program).exists());
             assert!(found, "the documents' commands use {program}: install it");
