@@ -84,8 +84,12 @@ start_in_background() {
 }
 
 install_packages() {
-  local missing=()
+  local missing=() program
   command -v cc >/dev/null || missing+=(gcc libc6-dev)
+  for program in curl jq openssl python3; do # what the documents' commands use
+    command -v "$program" >/dev/null || missing+=("$program")
+  done
+  command -v ip >/dev/null || missing+=(iproute2)
   command -v setpriv >/dev/null || missing+=(util-linux)
   command -v ip >/dev/null || missing+=(iproute2)
   command -v nft >/dev/null || missing+=(nftables)

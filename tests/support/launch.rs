@@ -15,6 +15,8 @@ impl ControlPlane {
                     &format!("--etcd-servers=http://127.0.0.1:{}", own.etcd_port),
                     &format!("--secure-port={}", own.port),
                     "--bind-address=127.0.0.1",
+                    // Else it looks for a default route, which a network of the test's own has not.
+                    "--advertise-address=127.0.0.1",
                     "--endpoint-reconciler-type=none",
                     "--tls-cert-file=api.crt",
                     "--tls-private-key-file=api.key",

@@ -16,6 +16,7 @@ pub mod certificates;
 pub mod chart;
 pub mod children;
 pub mod cluster;
+pub mod console;
 pub mod controlplane;
 pub mod dns;
 pub mod engine;
@@ -29,6 +30,7 @@ pub mod postgres;
 pub mod process;
 pub mod prometheus;
 pub mod proxy;
+pub mod stage;
 pub mod tls;
 pub mod version;
 
