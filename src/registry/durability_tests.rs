@@ -6,6 +6,9 @@ use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use axum::Router;
+
+use super::meters::Meters;
 use super::store::Store;
 use super::{Access, DatabaseUrl, router, serve};
 
@@ -29,7 +32,7 @@ async fn the_traced_process_serves_until_its_input_ends() {
     let address = listener.local_addr().unwrap();
     std::io::stderr().write_all(format!("serving {address}\n").as_bytes()).unwrap();
     let shutdown = tokio_util::sync::CancellationToken::new();
-    let router = router::router(store.clone(), Access::Anonymous);
+    let router = router::router(store.clone(), Access::Anonymous, &Meters::default(), Router::new());
     let ended = tokio::task::spawn_blocking(|| std::io::stdin().read_to_end(&mut Vec::new()));
     tokio::select! {
         () = serve::serve(listener, router, &shutdown) => {}

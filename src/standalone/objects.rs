@@ -73,6 +73,7 @@ pub struct Objects {
 
 impl Objects {
     /// Nothing yet.
+    #[allow(clippy::too_many_arguments, reason = "made once, of what both modes share")]
     pub fn new(
         rules: Box<dyn Fn() -> Rules + Send + Sync>,
         class: String,
