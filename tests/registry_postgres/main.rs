@@ -17,6 +17,7 @@ mod bounds;
 #[path = "../registry_v1/cleanup.rs"]
 mod cleanup;
 mod faults;
+mod program;
 #[path = "../registry_v1/records.rs"]
 mod records;
 mod shared;

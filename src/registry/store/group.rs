@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use futures::FutureExt as _;
 use rand::RngExt as _;
+use sqlx::Row as _;
 use sqlx::postgres::PgConnection;
 use tokio::time::{Instant, timeout_at};
 use tracing::{debug, warn};
@@ -28,8 +29,6 @@ const PAUSE: Duration = Duration::from_millis(40);
 /// How long the end waits for the log to be moved into the database file.
 const CHECKPOINT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Held by a group's transaction: one group at a time writes to the database.
-const GROUP_LOCK: i64 = 0x6361_7265_6701;
 /// Held, shared, by the writing connection of every registry that runs.
 const RUNNING_LOCK: i64 = 0x6361_7265_6702;
 
@@ -227,18 +226,17 @@ async fn begin(connection: &mut Connection, time: &Time) -> Result<bool, sqlx::E
             Ok(false)
         }
         Connection::Postgres(connection) => {
-            sqlx::query("BEGIN").execute(&mut *connection).await?;
-            // The lock first: only what comes after it sees what the others wrote. The time is that
-            // of the moment after.
-            sqlx::query("SELECT pg_advisory_xact_lock($1)")
-                .bind(GROUP_LOCK)
-                .execute(&mut *connection)
-                .await?;
-            Ok(time.hear(sqlx::query_scalar(CLOCK).fetch_one(connection).await?))
+            // One round trip. The lock first: only what comes after it sees what the others wrote,
+            // and the time is that of the moment after.
+            let row = sqlx::raw_sql(BEGIN).fetch_one(connection).await?;
+            Ok(time.hear(row.try_get("now")?))
         }
     }
 }
 
+/// The lock is held by a group's transaction: one group at a time writes to the database.
+const BEGIN: &str = "BEGIN; SELECT pg_advisory_xact_lock(109270182225665), \
+                     (extract(epoch FROM clock_timestamp()) * 1000)::bigint AS now";
 const CLOCK: &str = "SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint";
 
 /// The database's time in unix milliseconds, where it has one of its own.
