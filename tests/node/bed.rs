@@ -12,7 +12,7 @@ use crate::support::kubectl::{Kubectl, Output};
 use crate::support::{AuditEvent, audit, eventually};
 
 /// How long something that happens in a pod may take.
-pub const SOON: Duration = Duration::from_secs(60);
+pub const SOON: Duration = Duration::from_mins(1);
 /// How long one call of helm may take.
 const HELM: Duration = Duration::from_mins(4);
 
@@ -63,7 +63,7 @@ pub fn clean() {
 
 impl Node {
     /// Starts the one node of this checkout: what an earlier run left there is removed first.
-    pub async fn start() -> Node {
+    pub fn start() -> Node {
         let began = Instant::now();
         clean();
         let dir = folder();
@@ -119,7 +119,7 @@ impl Node {
         self.kubectl(&[args, &["-o", "json"]].concat()).await.json()
     }
 
-    /// One field by JSONPath; empty when it is not there.
+    /// One field by `JSONPath`; empty when it is not there.
     pub async fn field(&self, what: &[&str], path: &str) -> String {
         let output = format!("-o=jsonpath={path}");
         self.kubectl(&[&["get"], what, &[&output]].concat()).await.stdout
@@ -153,7 +153,7 @@ impl Node {
         self.tool("bash").run_within(SOON, &args, None).await.ok().stdout
     }
 
-    /// Waits for a condition of an AgentEndpoint; how long that took.
+    /// Waits for a condition of an `AgentEndpoint`; how long that took.
     pub async fn wait(&self, namespace: &str, name: &str, condition: &str) -> Duration {
         let began = Instant::now();
         let (what, condition) = (format!("aep/{name}"), format!("--for=condition={condition}"));

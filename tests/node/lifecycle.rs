@@ -128,7 +128,7 @@ pub async fn uninstall(node: &Node, helm: Helm) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn helm_3_installs_upgrades_rolls_back_tests_and_uninstalls_as_helm_4_does() {
-    let node = Node::start().await;
+    let node = Node::start();
     node.strict_namespace(HOME).await;
     node.strict_namespace(TEAM).await;
     node.apply(&agent(TEAM, "scout")).await;

@@ -1,4 +1,4 @@
-//! The chart and the image on a real node: kubelet, containerd, CoreDNS, volumes, NetworkPolicy (`node.sh` beside this
+//! The chart and the image on a real node: kubelet, containerd, `CoreDNS`, volumes, `NetworkPolicy` (`node.sh` beside this
 //! file). As root; `tests/run.sh` builds what it needs. `docs/development/testing.md` says how to try things by hand.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 #![allow(

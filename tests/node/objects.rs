@@ -72,7 +72,7 @@ pub fn command(namespace: &str, name: &str, args: &[&str]) -> Value {
     json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "namespace": namespace}, "spec": pod})
 }
 
-/// An AgentEndpoint that follows a Service and is probed every 2 s.
+/// An `AgentEndpoint` that follows a Service and is probed every 2 s.
 pub fn endpoint(namespace: &str, name: &str, service: &str, more: &Value) -> Value {
     let mut spec = json!({"serviceRef": {"name": service, "port": "http"}, "probe": {"periodSeconds": 2}});
     for (key, value) in more.as_object().into_iter().flatten() {

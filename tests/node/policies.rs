@@ -1,4 +1,4 @@
-//! NetworkPolicy: what the chart and the team allow passes, nothing else.
+//! `NetworkPolicy`: what the chart and the team allow passes, nothing else.
 
 use crate::bed::Node;
 use crate::story::{HOME, TEAM, may_list_agents, open_namespace, workload};

@@ -73,9 +73,9 @@ pub async fn nothing_forbidden_and_every_right_used(
                             && !matches!(e.code(), 401 | 403) // 404 is an answer
                     });
                     if used {
-                        seen += 1
+                        seen += 1;
                     } else {
-                        unused.push(format!("{role}: {verb} {group}/{resource}/{subresource}"))
+                        unused.push(format!("{role}: {verb} {group}/{resource}/{subresource}"));
                     }
                 }
             }

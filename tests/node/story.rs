@@ -51,7 +51,7 @@ fn step(what: &str) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn from_install_to_uninstall_the_product_works_under_restricted_pods_and_default_deny() {
-    let mut node = Node::start().await;
+    let mut node = Node::start();
     node.strict_namespace(HOME).await;
     node.strict_namespace(TEAM).await;
     node.apply(&agent(TEAM, "scout")).await;

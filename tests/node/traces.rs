@@ -35,7 +35,7 @@ fn machine() -> BTreeSet<String> {
 async fn a_node_whose_first_process_was_killed_leaves_nothing_behind() {
     crate::bed::clean();
     let before = machine();
-    let node = Node::start().await;
+    let node = Node::start();
     let dir = node.dir().to_owned();
     assert!(machine().len() > before.len(), "while it runs its processes are seen");
     drop(node);

@@ -7,7 +7,7 @@ use crate::objects::endpoint;
 use crate::story::{HOME, RELEASE, TEAM};
 use serde_json::{Value, json};
 
-/// A chart of a user's own with one AgentEndpoint in it.
+/// A chart of a user's own with one `AgentEndpoint` in it.
 fn users_chart(node: &Node, name: &str, endpoint: &Value) -> String {
     let folder = node.dir().join(name);
     std::fs::create_dir_all(folder.join("templates")).unwrap();
@@ -19,7 +19,7 @@ fn users_chart(node: &Node, name: &str, endpoint: &Value) -> String {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn helm_waits_for_the_product_and_for_endpoints_of_its_own_chart_only() {
-    let node = Node::start().await;
+    let node = Node::start();
     node.strict_namespace(HOME).await;
     node.strict_namespace(TEAM).await;
     // The CRD first, as a cluster has it in which the product was installed before.
