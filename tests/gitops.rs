@@ -1,4 +1,4 @@
-//! What Argo CD and Flux conclude of an AgentEndpoint in each state, by the files of `deploy/gitops/`, run by the real
+//! What Argo CD and Flux conclude of an `AgentEndpoint` in each state, by the files of `deploy/gitops/`, run by the real
 //! languages: Lua 5.1, which Argo CD has, and CEL.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 

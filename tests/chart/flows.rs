@@ -1,4 +1,4 @@
-//! The NetworkPolicies against a table of flows: what must pass, what must not.
+//! The `NetworkPolicies` against a table of flows: what must pass, what must not.
 
 use std::net::IpAddr;
 

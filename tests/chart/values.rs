@@ -11,7 +11,7 @@ fn leaves(value: &Value, path: &[String], whole: &dyn Fn(&[String]) -> bool, fou
     match value {
         Value::Object(map) if !map.is_empty() && !whole(path) => {
             for (key, below) in map {
-                leaves(below, &[path, &[key.clone()]].concat(), whole, found);
+                leaves(below, &[path, std::slice::from_ref(key)].concat(), whole, found);
             }
         }
         _ => found.push(path.to_vec()),

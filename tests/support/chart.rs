@@ -31,7 +31,7 @@ pub fn documented() -> Vec<Documented> {
         let indent = line.len() - line.trim_start().len();
         let line = line.trim();
         if let Some(first) = line.strip_prefix("# -- ") {
-            comment = first.to_owned();
+            first.clone_into(&mut comment);
             continue;
         }
         let Some((key, _)) = line.split_once(':').filter(|_| !line.starts_with(['#', '-'])) else { continue };
