@@ -144,3 +144,33 @@ async fn the_orchestrator_reads_a_secret_only_where_a_tenant_has_said_so() {
         assert!(!can(verb, what, namespace).await, "{verb} {what} in {namespace}");
     }
 }
+
+/// A Namespace is an object of no namespace, and a Role of that namespace lets it be read all the same.
+#[tokio::test]
+async fn with_watched_namespaces_the_orchestrator_sees_those_and_no_other() {
+    let plane = ControlPlane::start(Version::V1_33).await;
+    for namespace in ["agents-system", "team-a", "team-b", "team-c"] {
+        plane.kubectl(&["create", "namespace", namespace]).await.ok();
+    }
+    let values = crate::helm::way("namespaced");
+    let more = ["--values", &values, "--set", "crds.install=true"];
+    let file = file_of(&objects(&Helm::V4.template("one", &more).unwrap()));
+    plane.kubectl(&["apply", "-f", &file.path().display().to_string()]).await.ok();
+    let crd = "crd/agentendpoints.agents.configurable.dev";
+    plane.kubectl(&["wait", "--for=condition=Established", crd, "--timeout=30s"]).await.ok();
+    let account = "--as=system:serviceaccount:agents-system:one-configurable-agents-orchestrator";
+    let ask = async |args: &[&str]| plane.kubectl(&[args, &[account]].concat()).await;
+    let soon = std::time::Duration::from_secs(20);
+    for namespace in ["team-a", "team-b"] {
+        eventually(soon, "it sees the objects", async || {
+            ask(&["get", "aep,services", "-n", namespace]).await.status.success()
+        })
+        .await;
+        ask(&["get", "namespace", namespace]).await.ok();
+        ask(&["get", "secret", "any", "-n", namespace]).await.refused();
+    }
+    ask(&["get", "namespace", "team-c"]).await.refused();
+    ask(&["get", "aep", "-n", "team-c"]).await.refused();
+    ask(&["get", "aep", "--all-namespaces"]).await.refused();
+    ask(&["get", "lease", "one-configurable-agents", "-n", "agents-system"]).await.ok();
+}
