@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # All checks and all tests. On a fresh Debian machine with Rust, Go and Node, as root:
 #
-#   tests/run.sh                      everything: format, lints, dependencies, tests, tests on real control planes
-#   tests/run.sh --fast               without the control planes and the browser, and nothing is built for the checks
+#   tests/run.sh                      everything: format, lints, dependencies, tests, tests on real control planes and on
+#                                     a real node, with the image and the chart
+#   tests/run.sh --fast               without the control planes, the node and the browser; nothing is built for the checks
 #   tests/run.sh --kubeconfig FILE    the cluster tests that run anywhere, on the cluster of FILE (or set
 #                                     KUBECONFIG_UNDER_TEST); no control plane is built
 #
@@ -78,7 +79,7 @@ start_in_background() {
   local name=$1
   shift
   set -m
-  "$@" >"$work/$name" 2> >(tee "$work/$name.err" | grep --line-buffered -E '^(controlplane|cargo-deny): ' >&2) &
+  "$@" >"$work/$name" 2> >(tee "$work/$name.err" | grep --line-buffered -E '^(controlplane|cargo-deny|node): ' >&2) &
   set +m
 }
 
@@ -91,7 +92,17 @@ install_packages() {
   command -v ip >/dev/null || missing+=(iproute2)
   command -v setpriv >/dev/null || missing+=(util-linux)
   [ -e /etc/ssl/certs/ca-certificates.crt ] || missing+=(ca-certificates)
+  command -v curl >/dev/null || missing+=(curl)
+  [ -x /usr/bin/promtool ] || missing+=(prometheus) # the judge of metrics, rules and runbooks
   $fast || [ -x /usr/bin/chromium ] || [ -n "${CHROMIUM:-}" ] || missing+=(chromium fonts-dejavu-core)
+  if $node_wanted; then
+    local package
+    for package in containerd:containerd runc:runc nft:nftables iptables:iptables conntrack:conntrack ip:iproute2 openssl:openssl; do
+      command -v "${package%%:*}" >/dev/null || missing+=("${package##*:}")
+    done
+    [ -x /usr/lib/cni/bridge ] || missing+=(containernetworking-plugins)
+    [ -d /usr/share/ca-certificates/mozilla ] || missing+=(ca-certificates)
+  fi
   [ ${#missing[@]} -eq 0 ] && return 0
   if [ "$(id -u)" -ne 0 ] || ! command -v apt-get >/dev/null; then
     echo "run.sh: please install ${missing[*]}" >&2
@@ -113,6 +124,24 @@ build_control_planes() {
   tests/controlplane/build.sh 1.36 && tests/controlplane/build.sh 1.33
 }
 
+# The node's programs, then the image that runs on it.
+build_node() {
+  tests/node/build.sh || return 1
+  echo "node: building the static program and the image, about 7 minutes on two cores" >&2
+  deploy/image/build.sh "$work/image.tar"
+}
+
+# Why this machine cannot have a node of its own; nothing when it can.
+no_node_because() {
+  if [ "$(id -u)" -ne 0 ]; then
+    echo "they need root"
+  elif ! unshare --mount --net --pid --fork --mount-proc true 2>/dev/null; then
+    echo "this machine does not allow new namespaces"
+  elif [ -z "$(find /sys/fs/cgroup -maxdepth 2 -name cgroup.procs -writable -print -quit 2>/dev/null)" ]; then
+    echo "the cgroups of this machine cannot be written to"
+  fi
+}
+
 # Packages of the browser tests, outside the checkout, once per lock file.
 browser_tests() {
   local modules
@@ -131,7 +160,7 @@ check_dependencies() {
 }
 
 cluster_tests() {
-  local filter=()
+  local filter=() chart=()
   if [ -n "$kubeconfig" ]; then
     export KUBECONFIG_UNDER_TEST=$kubeconfig
     filter=(anywhere::)
@@ -141,9 +170,16 @@ cluster_tests() {
     CONTROLPLANE_BIN_1_36=$(sed -n 1p "$work/controlplane")
     CONTROLPLANE_BIN_1_33=$(sed -n 2p "$work/controlplane")
     export CONTROLPLANE_BIN_1_36 CONTROLPLANE_BIN_1_33
+    tests/node/build.sh helm4 helm3 >/dev/null || return 1
+    chart=(--test chart)
   fi
-  cargo test --locked --no-fail-fast --features cluster-tests --test cluster --test crd_cluster -- \
+  cargo test --locked --no-fail-fast --features cluster-tests --test cluster --test crd_cluster "${chart[@]}" -- \
     --test-threads=1 "${filter[@]}"
+}
+
+node_tests() {
+  [ "$node" = built ] || { cat "$work/node.err"; return 1; }
+  NODE_IMAGE=$work/image.tar cargo test --locked --no-fail-fast --features node-tests --test node --test release -- --test-threads=1
 }
 
 # count FIELD FILE: the sum of one field of all "test result:" lines.
@@ -151,14 +187,32 @@ count() {
   grep -aE '^test result: ' "$2" | grep -oE "[0-9]+ $1" | awk '{ sum += $1 } END { print sum + 0 }'
 }
 
+node_wanted=false
+node_skips=0
+if ! $fast && [ -z "$kubeconfig" ]; then
+  no_node=$(no_node_because)
+  if [ -z "$no_node" ]; then
+    node_wanted=true
+  else
+    node_skips=$(cat tests/node/*.rs tests/release.rs | grep -cE '^#\[(tokio::)?test')
+    say "node tests: left out, $no_node; $node_skips tests skipped"
+  fi
+fi
 step "packages" install_packages
 deny_pid=
+node_pid=
+node=
 planes_pid=
 planes=
 $fast || [ -n "$kubeconfig" ] || {
   start_in_background controlplane build_control_planes
   planes_pid=$!
 }
+# It waits for the control plane that it shares: build.sh has a lock.
+if $node_wanted; then
+  start_in_background node build_node
+  node_pid=$!
+fi
 if ! $fast && [ ! -x "$deny_tools/bin/cargo-deny" ]; then
   start_in_background cargo-deny install_cargo_deny
   deny_pid=$!
@@ -180,6 +234,10 @@ if ! $fast; then
     user_skips=$(count "filtered out" "$work/cluster")
   fi
 fi
+if $node_wanted; then
+  wait "$node_pid" && node=built
+  step "node tests" node_tests
+fi
 [ -z "$deny_pid" ] || wait "$deny_pid"
 if $fast && [ ! -x "$deny_tools/bin/cargo-deny" ]; then
   say "dependencies: left out, cargo-deny is not built yet"
@@ -189,7 +247,7 @@ fi
 
 passed=$(count passed "$work/output")
 failed=$(count failed "$work/output")
-skipped=$(($(count ignored "$work/output") + $(count "filtered out" "$work/output")))
+skipped=$(($(count ignored "$work/output") + $(count "filtered out" "$work/output") + node_skips))
 [ "$passed" -gt 0 ] || failed_steps+=("no test ran")
 if [ "${CI:-}" = true ] && [ "$skipped" -gt "$user_skips" ]; then
   failed_steps+=("a test was skipped")

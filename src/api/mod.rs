@@ -17,3 +17,6 @@ pub const FIELD_MANAGER: &str = "configurable-agents";
 
 /// Plural of `AgentEndpoint`, as it stands in URLs and roles.
 pub const PLURAL: &str = "agentendpoints";
+
+/// Kind of `AgentEndpoint`.
+pub const KIND: &str = "AgentEndpoint";

@@ -203,6 +203,20 @@ fn crds(out: Option<PathBuf>) -> Result<(), CliError> {
     })
 }
 
+/// The socket of `--ops-listen`.
+async fn bind_ops(
+    address: Option<std::net::SocketAddr>,
+) -> Result<Option<tokio::net::TcpListener>, CliError> {
+    let Some(address) = address else { return Ok(None) };
+    let next = std::net::SocketAddr::new(address.ip(), address.port().saturating_add(1));
+    let bound = tokio::net::TcpListener::bind(address).await;
+    bound.map(Some).map_err(|e| {
+        CliError::new(Code::Failed, format!("cannot listen on {address} for health and metrics"))
+            .cause(e.to_string())
+            .hint(format!("stop what uses the port, or choose another: --ops-listen {next}"))
+    })
+}
+
 /// A port that cannot be listened on.
 fn bind_error(address: std::net::SocketAddr, flag: &str, error: &std::io::Error) -> CliError {
     if error.kind() == std::io::ErrorKind::AddrInUse {

@@ -3,6 +3,7 @@
 
 mod args;
 mod greeting;
+mod measured;
 mod shown;
 mod status;
 mod wiring;
@@ -19,7 +20,7 @@ pub use args::StartArgs;
 use wiring::Wiring;
 
 use super::output::{Screen, note};
-use super::{CliError, Code, bind_error, registry::DiscoverArgs, registry::explain, sample_agent};
+use super::{CliError, Code, bind_error, bind_ops, registry::DiscoverArgs, registry::explain, sample_agent};
 use crate::kubernetes::{self, Cluster, ClusterSettings, LeaseSettings};
 use crate::ops::health::{Check, Health};
 use crate::ops::shutdown;
@@ -71,6 +72,7 @@ async fn run_in(
     stop: CancellationToken,
     greeting: Option<String>,
 ) -> Result<(), CliError> {
+    let ops = bind_ops(args.ops_listen).await?;
     // The mirror's last words go to it: it stops after the mode has.
     let last = CancellationToken::new();
     let registry = with_registry(&args, &last).await?;
@@ -79,7 +81,7 @@ async fn run_in(
     if let Some(greeting) = greeting {
         tokio::spawn(greet(greeting, wiring.shown.health.clone(), stop.clone()));
     }
-    let serving = tokio::spawn(wiring.clone().serve(listener, stop.clone()));
+    let serving = tokio::spawn(wiring.clone().serve(listener, ops, stop.clone()));
     // The modes end with `stop`, or because they must: then everything else ends too.
     let result = match mode {
         Chosen::Cluster(cluster) => in_cluster(&args, *cluster, &wiring, stop.clone()).await,
@@ -235,7 +237,7 @@ async fn in_cluster(
         wiring.engine.clone(),
         wiring.mirror.clone(),
         wiring.shown.health.clone(),
-        wiring.shown.metrics.clone(),
+        wiring.instruments.cluster.clone(),
         stop,
     );
     tokio::select! {
@@ -253,6 +255,7 @@ async fn over_directory(args: &StartArgs, wiring: &Wiring, stop: CancellationTok
         rules: wiring.rules(args, false),
         identity: identity(args, "standalone"),
         view: wiring.view.clone(),
+        looks: wiring.instruments.cluster.looks.clone(),
     };
     wiring.refresh_own_addresses().await;
     let (engine, mirror) = (wiring.engine.clone(), wiring.mirror.clone());

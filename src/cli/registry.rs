@@ -12,7 +12,7 @@ use clap::Subcommand;
 
 use super::config::ConfigArgs;
 use super::output::Screen;
-use super::{CliError, Code, LogArgs, bind_error};
+use super::{CliError, Code, LogArgs, bind_error, bind_ops};
 pub use list::{DiscoverArgs, discover};
 
 use crate::ops::shutdown;
@@ -60,6 +60,9 @@ pub struct StartArgs {
     /// Port to listen on.
     #[arg(long, default_value_t = 8000, env = "AGENT_REGISTRY_PORT")]
     port: u16,
+    /// Address and port of health and metrics; without it they are on --port.
+    #[arg(long, value_name = "ADDRESS:PORT", env = "AGENT_REGISTRY_OPS_LISTEN", hide_short_help = true)]
+    ops_listen: Option<SocketAddr>,
     /// Where the records are kept.
     #[arg(
         long,
@@ -104,7 +107,9 @@ pub async fn start(args: StartArgs) -> Result<(), CliError> {
     let stop = shutdown::on_signals()
         .map_err(|e| CliError::new(Code::Internal, "cannot listen for signals").cause(e.to_string()))?;
     let listener = registry::bind(listen).await.map_err(|e| explain(&e))?;
-    registry::run(Settings::new(listen, database, access), listener, stop).await.map_err(|e| explain(&e))
+    let ops = bind_ops(args.ops_listen).await?;
+    let settings = Settings::new(listen, database, access);
+    registry::run_with_ops(settings, listener, ops, stop).await.map_err(|e| explain(&e))
 }
 
 /// The registry's errors as people read them.

@@ -68,6 +68,12 @@ struct Reader {
     _place: OwnedSemaphorePermit,
 }
 
+impl Drop for Reader {
+    fn drop(&mut self) {
+        self.site.shown.followers.dec();
+    }
+}
+
 /// What a stream says, one event at a time: nothing is collected for a reader that is slow.
 pub(super) fn events(
     site: Site,
@@ -80,6 +86,7 @@ pub(super) fn events(
     beats.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let versions = site.shown.view.subscribe();
     let known = Some(last.unwrap_or_else(|| site.shown.view.version()));
+    site.shown.followers.inc();
     let reader = Reader {
         site,
         versions,

@@ -32,6 +32,7 @@ use axum::Router;
 use axum::middleware;
 use axum::response::{IntoResponse as _, Redirect, Response};
 use axum::routing::get;
+use prometheus_client::metrics::gauge::Gauge;
 use tower_http::compression::CompressionLayer;
 
 use crate::view::{Records, System, View};
@@ -45,6 +46,8 @@ pub struct Shown {
     pub system: Arc<dyn Fn() -> System + Send + Sync>,
     /// The registry's records.
     pub records: Records,
+    /// How many follow the stream of changes.
+    pub followers: Gauge<i64>,
 }
 
 /// How the pages are served.

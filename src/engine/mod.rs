@@ -5,12 +5,14 @@
 mod changes;
 #[cfg(test)]
 pub mod fixtures;
+mod meters;
 mod pulse;
 mod table;
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use futures::FutureExt as _;
 use tokio::sync::Notify;
@@ -22,6 +24,8 @@ use crate::domain::{Endpoint, EndpointId, Failure, Outcome, Reason, TargetAddres
 use crate::probe::Probe;
 
 pub use changes::Changes;
+use meters::Asked;
+pub use meters::{Ended, Kind, Meters};
 pub use pulse::Pace;
 use table::{Effect, Start, Table};
 
@@ -71,6 +75,7 @@ struct Shared {
     wake: Notify,
     changes: Changes,
     counters: Counters,
+    meters: Meters,
     tasks: TaskTracker,
 }
 
@@ -84,6 +89,7 @@ impl Engine {
                 wake: Notify::new(),
                 changes: Changes::default(),
                 counters: Counters::default(),
+                meters: Meters::default(),
                 tasks: TaskTracker::new(),
             }),
         }
@@ -121,6 +127,26 @@ impl Engine {
     /// What was counted.
     pub fn counters(&self) -> &Counters {
         &self.shared.counters
+    }
+
+    /// What was measured.
+    pub fn meters(&self) -> &Meters {
+        &self.shared.meters
+    }
+
+    /// How long the last probe that passed took: of each endpoint its slowest target.
+    pub fn latencies(&self) -> HashMap<EndpointId, Duration> {
+        self.table().latencies()
+    }
+
+    /// Targets that are due and wait for a limit.
+    pub fn waiting(&self) -> usize {
+        self.table().waiting()
+    }
+
+    /// The shortest period of the targets that are probed; `None` when none is.
+    pub fn shortest_period(&self) -> Option<Duration> {
+        self.table().shortest_period()
     }
 
     /// Targets, and probes in flight.
@@ -163,17 +189,21 @@ impl Engine {
         while let Some(start) = table.next_start() {
             let Start { key, target, spec } = start;
             let engine = self.clone();
+            let protocol = Asked::of(spec.protocol.name());
             let asked = self.shared.probe.probe(target, spec);
             let task = self.shared.tasks.spawn(async move {
+                let started = Instant::now();
                 let outcome = std::panic::AssertUnwindSafe(asked).catch_unwind().await;
-                engine.finished(key, outcome.ok());
+                engine.finished(key, protocol, outcome.ok(), started.elapsed());
             });
-            table.started(key, task.abort_handle());
+            if let Some(late) = table.started(key, task.abort_handle()) {
+                self.shared.meters.late.observe(late.as_secs_f64());
+            }
             self.shared.counters.started.fetch_add(1, Ordering::Relaxed);
         }
     }
 
-    fn finished(&self, key: table::Key, outcome: Option<Outcome>) {
+    fn finished(&self, key: table::Key, protocol: Asked, outcome: Option<Outcome>, took: Duration) {
         let counters = &self.shared.counters;
         let outcome = outcome.unwrap_or_else(|| {
             counters.panics.fetch_add(1, Ordering::Relaxed);
@@ -189,6 +219,7 @@ impl Engine {
                 tracing::warn!(reason = %failure.reason, "a probe could not be made: {}", failure.message);
             }
         }
+        self.shared.meters.ended(protocol, &outcome, took);
         let effect = self.table().finished(key, &outcome);
         let counter = match effect {
             Effect::Outdated => &counters.outdated,

@@ -57,6 +57,8 @@ struct Entry {
     slot: Duration,
     timer: Option<delay_queue::Key>,
     activity: Activity,
+    /// Of the last probe that passed.
+    latency: Option<Duration>,
 }
 
 #[derive(Default)]
@@ -103,6 +105,23 @@ impl Table {
 
     pub fn load(&self) -> (usize, usize) {
         (self.entries.len(), self.in_flight)
+    }
+
+    pub fn waiting(&self) -> usize {
+        self.ready.len() + self.hosts.values().map(|host| host.waiting.len()).sum::<usize>()
+    }
+
+    pub fn shortest_period(&self) -> Option<Duration> {
+        self.entries.values().filter(|entry| entry.timer.is_some()).map(|entry| entry.spec.period).min()
+    }
+
+    pub fn latencies(&self) -> HashMap<EndpointId, Duration> {
+        let mut slowest = HashMap::new();
+        for (id, (_, keys)) in &self.endpoints {
+            let latencies = keys.iter().filter_map(|key| self.entries.get(key)?.latency);
+            slowest.extend(latencies.max().map(|latency| (id.clone(), latency)));
+        }
+        slowest
     }
 
     pub fn pace(&mut self) -> Pace {
@@ -158,6 +177,7 @@ impl Table {
                 slot: Duration::ZERO,
                 timer: None,
                 activity: Activity::Idle,
+                latency: None,
             },
         );
         key
@@ -293,14 +313,15 @@ impl Table {
         None
     }
 
-    /// The probe of `key` runs now.
-    pub fn started(&mut self, key: Key, task: AbortHandle) {
-        if let Some(entry) = self.entries.get_mut(&key) {
-            entry.activity = Activity::InFlight(task);
-            self.pulse.started(self.origin.elapsed().saturating_sub(entry.slot));
-            self.in_flight += 1;
-            self.hosts.entry(entry.target.lookup.clone()).or_default().in_flight += 1;
-        }
+    /// The probe of `key` runs now; answers how late that is.
+    pub fn started(&mut self, key: Key, task: AbortHandle) -> Option<Duration> {
+        let entry = self.entries.get_mut(&key)?;
+        entry.activity = Activity::InFlight(task);
+        let late = self.origin.elapsed().saturating_sub(entry.slot);
+        self.pulse.started(late);
+        self.in_flight += 1;
+        self.hosts.entry(entry.target.lookup.clone()).or_default().in_flight += 1;
+        Some(late)
     }
 
     fn release(&mut self, host: &Lookup) {
@@ -321,6 +342,9 @@ impl Table {
         let Some(entry) = self.entries.get_mut(&key).filter(in_flight) else { return Effect::Outdated };
         entry.activity = Activity::Idle;
         self.pulse.finished(self.origin.elapsed());
+        if let Outcome::Passed { latency } = outcome {
+            entry.latency = Some(*latency);
+        }
         let host = entry.target.lookup.clone();
         let spec = Arc::clone(&entry.spec);
         let changed = entry.machine.step(outcome, spec.thresholds, spec.latency_threshold);

@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::Settings;
+use super::meters::Meters;
 use super::watch::{Observer, Scope, compare, follow, id_of, list_versions};
 use crate::api::v1alpha1::{AgentEndpoint, Guarded};
 use crate::domain::EndpointId;
@@ -123,10 +124,7 @@ pub struct Caches {
 }
 
 impl Caches {
-    #[allow(
-        clippy::too_many_arguments,
-        reason = "called once; a struct would only name the same nine things"
-    )]
+    #[allow(clippy::too_many_arguments, reason = "called once; a struct would only name the same ten things")]
     /// Starts all watches.
     pub fn start(
         client: &Client,
@@ -135,6 +133,7 @@ impl Caches {
         engine: &Engine,
         view: &View,
         health: &Health,
+        meters: &Meters,
         tasks: &TaskTracker,
         fatal: &tokio::sync::mpsc::Sender<String>,
         stop: &CancellationToken,
@@ -166,6 +165,7 @@ impl Caches {
                 scope.check(crate::api::PLURAL),
                 observer,
                 health.clone(),
+                meters.clone(),
                 stop.clone(),
             );
             tasks.spawn(report(followed, fatal.clone()));
@@ -185,6 +185,7 @@ impl Caches {
                 scope.check("services"),
                 observer,
                 health.clone(),
+                meters.clone(),
                 stop.clone(),
             );
             tasks.spawn(report(followed, fatal.clone()));

@@ -3,10 +3,12 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use kube::client::ClientBuilder;
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
 
 use super::error::Error;
+use super::meters::ApiCalls;
 
 /// Where the cluster is.
 #[derive(Clone, Debug, Default)]
@@ -21,6 +23,8 @@ pub struct ClusterSettings {
 #[derive(Clone)]
 pub struct Cluster {
     pub(super) client: Client,
+    /// Its calls, counted.
+    pub calls: ApiCalls,
     /// Host and port of the API server, for the target policy.
     pub server: (String, u16),
     /// The namespace of the kubeconfig's context, or of the pod.
@@ -50,8 +54,14 @@ pub async fn connect(settings: &ClusterSettings) -> Result<Cluster, Error> {
     let port = uri.port_u16().unwrap_or(if uri.scheme_str() == Some("http") { 80 } else { 443 });
     let server = (uri.host().unwrap_or_default().to_owned(), port);
     let namespace = config.default_namespace.clone();
-    let client = Client::try_from(config).map_err(|e| bad(chain(&e)))?;
-    Ok(Cluster { client, server, namespace })
+    let calls = ApiCalls::default();
+    let counted = tower::layer::layer_fn({
+        let calls = calls.clone();
+        move |service| calls.around(service)
+    });
+    let builder = ClientBuilder::try_from(config).map_err(|e| bad(chain(&e)))?;
+    let client: Client = builder.with_layer(&counted).build();
+    Ok(Cluster { client, calls, server, namespace })
 }
 
 fn chain(error: &dyn std::error::Error) -> String {

@@ -1,7 +1,6 @@
 //! What goes to the API server: status, by server-side apply, and Events.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use futures::StreamExt as _;
@@ -10,6 +9,7 @@ use kube::api::{DynamicObject, Patch, PatchParams};
 use kube::core::ApiResource;
 use kube::runtime::events::{Event, Recorder};
 use kube::{Api, Client, ResourceExt as _};
+use prometheus_client::metrics::counter::Counter;
 use serde_json::json;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -98,12 +98,16 @@ const AT_ONCE: usize = 4;
 pub struct Publisher {
     sender: mpsc::Sender<(Event, ObjectReference)>,
     /// Events that found no room.
-    pub dropped: AtomicU64,
+    dropped: Counter,
 }
 
 impl Publisher {
     /// The publisher, and the task that empties it until `stop`.
-    pub fn new(recorder: Recorder, stop: CancellationToken) -> (Self, impl Future<Output = ()>) {
+    pub fn new(
+        recorder: Recorder,
+        stop: CancellationToken,
+        dropped: Counter,
+    ) -> (Self, impl Future<Output = ()>) {
         let (sender, receiver) = mpsc::channel(WAITING);
         let waiting = futures::stream::unfold(receiver, |mut receiver: mpsc::Receiver<_>| async {
             receiver.recv().await.map(|news| (news, receiver))
@@ -119,13 +123,13 @@ impl Publisher {
                 () = publishing => {}
             }
         };
-        (Publisher { sender, dropped: AtomicU64::new(0) }, task)
+        (Publisher { sender, dropped }, task)
     }
 
     /// Leaves an Event to be published.
     pub fn leave(&self, event: Event, about: ObjectReference) {
         if self.sender.try_send((event, about)).is_err() {
-            self.dropped.fetch_add(1, Ordering::Relaxed);
+            self.dropped.inc();
         }
     }
 }

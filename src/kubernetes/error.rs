@@ -63,6 +63,21 @@ pub enum Problem {
     Other(String),
 }
 
+impl Problem {
+    /// One word, for a label.
+    pub const fn label(&self) -> &'static str {
+        match self {
+            Problem::Forbidden(_) => "forbidden",
+            Problem::Unauthorized => "unauthorized",
+            Problem::CrdMissing => "crd_missing",
+            Problem::Gone => "gone",
+            Problem::Conflict => "conflict",
+            Problem::Timeout => "timeout",
+            Problem::Other(_) => "other",
+        }
+    }
+}
+
 /// Sorts an error. `what` names what was asked for.
 pub fn problem_of(error: &kube::Error, what: &str) -> Problem {
     match error {

@@ -13,6 +13,8 @@ use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta};
 use kube::api::PostParams;
 use kube::{Api, Client};
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
 use rand::RngExt as _;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -70,14 +72,29 @@ pub struct Election {
     settings: LeaseSettings,
     /// Called whenever the API server has answered.
     heard: Box<dyn Fn() + Send + Sync>,
+    renewals: Family<[(&'static str, &'static str); 1], Counter>,
     /// What the record looked like when it last changed, and when we saw that.
     seen: Option<(String, Instant)>,
+    /// The highest epoch that was ever seen: a Lease that somebody emptied starts no lower.
+    highest: i64,
 }
 
 impl Election {
     /// Makes no call yet.
-    pub fn new(client: Client, settings: LeaseSettings, heard: Box<dyn Fn() + Send + Sync>) -> Self {
-        Election { api: Api::namespaced(client, &settings.namespace), settings, heard, seen: None }
+    pub fn new(
+        client: Client,
+        settings: LeaseSettings,
+        heard: Box<dyn Fn() + Send + Sync>,
+        renewals: Family<[(&'static str, &'static str); 1], Counter>,
+    ) -> Self {
+        Election {
+            api: Api::namespaced(client, &settings.namespace),
+            settings,
+            heard,
+            renewals,
+            seen: None,
+            highest: 0,
+        }
     }
 
     /// Waits until the Lease is ours; `None` when `shutdown` comes first.
@@ -117,7 +134,7 @@ impl Election {
         let Some(lease) = self.api.get_opt(&self.settings.name).await? else {
             let lease = Lease {
                 metadata: ObjectMeta { name: Some(self.settings.name.clone()), ..ObjectMeta::default() },
-                spec: Some(self.record(1)),
+                spec: Some(self.record(self.highest.saturating_add(1))),
             };
             return match self.api.create(&PostParams::default(), &lease).await {
                 Ok(lease) => Ok(Ok(lease)),
@@ -125,6 +142,7 @@ impl Election {
                 Err(error) => Err(error),
             };
         };
+        self.highest = self.highest.max(epoch(&lease));
         let holder = holder(&lease);
         // Our own identity: the answer to a try that succeeded was lost.
         let free = holder.is_empty() || holder == self.settings.identity;
@@ -139,20 +157,19 @@ impl Election {
     }
 
     async fn take(&self, mut lease: Lease) -> Result<Lease, kube::Error> {
-        let epoch = i32::try_from(epoch(&lease)).unwrap_or(i32::MAX).saturating_add(1);
-        lease.spec = Some(self.record(epoch));
+        lease.spec = Some(self.record(self.highest.saturating_add(1)));
         // With the resourceVersion that was read: only one of several can succeed.
         self.api.replace(&self.settings.name, &PostParams::default(), &lease).await
     }
 
-    fn record(&self, epoch: i32) -> LeaseSpec {
+    fn record(&self, epoch: i64) -> LeaseSpec {
         let time = Some(MicroTime(now()));
         LeaseSpec {
             holder_identity: Some(self.settings.identity.clone()),
             lease_duration_seconds: i32::try_from(DURATION.as_secs()).ok(),
             acquire_time: time.clone(),
             renew_time: time,
-            lease_transitions: Some(epoch),
+            lease_transitions: Some(i32::try_from(epoch).unwrap_or(i32::MAX)),
             ..LeaseSpec::default()
         }
     }
@@ -183,7 +200,13 @@ impl Election {
                 () = tokio::time::sleep(pause) => {}
             }
             let asked = Instant::now();
-            let renewed = timed(self.renew()).await;
+            let renewed = timed(self.renew(held)).await;
+            let result = match &renewed {
+                Ok(true) => "ok",
+                Ok(false) => "lost",
+                Err(_) => "error",
+            };
+            self.renewals.get_or_create(&[("result", result)]).inc();
             if renewed.is_ok() {
                 (self.heard)();
             }
@@ -231,13 +254,16 @@ impl Election {
     }
 
     /// `Ok(false)`: it is not ours any more.
-    async fn renew(&self) -> Result<bool, kube::Error> {
+    async fn renew(&self, held: &Held) -> Result<bool, kube::Error> {
         let Some(mut lease) = self.api.get_opt(&self.settings.name).await? else { return Ok(false) };
-        if holder(&lease) != self.settings.identity {
-            return Ok(false);
-        }
-        if let Some(spec) = lease.spec.as_mut() {
-            spec.renew_time = Some(MicroTime(now()));
+        match (holder(&lease), lease.spec.as_mut()) {
+            (holder, Some(spec)) if holder == self.settings.identity => {
+                spec.renew_time = Some(MicroTime(now()));
+            }
+            // Emptied by `kubectl replace` or `helm upgrade --force`, and nobody has taken it: the
+            // epoch must not start anew, or the registry would refuse us as an old holder.
+            (holder, _) if holder.is_empty() => lease.spec = Some(self.record(held.epoch)),
+            _ => return Ok(false),
         }
         match self.api.replace(&self.settings.name, &PostParams::default(), &lease).await {
             Ok(_) => Ok(true),

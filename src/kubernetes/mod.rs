@@ -12,12 +12,12 @@ mod connect;
 mod effects;
 mod error;
 mod lease;
+mod meters;
 mod queue;
 mod reconcile;
 mod watch;
 
 use std::collections::HashMap;
-use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -30,7 +30,6 @@ use crate::api::convert::Rules;
 use crate::engine::Engine;
 use crate::mirror::{Mirror, Source, Surroundings};
 use crate::ops::health::{Check, Health};
-use crate::ops::metrics::{Metrics, Number};
 use crate::registry_client::OrchestratorIdentity;
 use crate::view::View;
 use crate::view::system::Role;
@@ -41,25 +40,13 @@ use effects::Publisher;
 pub use error::{Error, Problem};
 use lease::Election;
 pub use lease::LeaseSettings;
+pub use meters::{ApiCalls, Meters};
 use reconcile::Context;
 
 /// For one call to the API server.
 const CALL: Duration = Duration::from_secs(10);
 /// Deletes that a watch missed are looked for this often.
 const RETAIN_EVERY: Duration = Duration::from_secs(30);
-
-/// What was counted.
-#[derive(Debug, Default)]
-pub struct Counters {
-    /// Looks at an endpoint.
-    pub reconciles: AtomicU64,
-    /// Statuses written.
-    pub status_writes: AtomicU64,
-    /// Writes that met a newer version.
-    pub conflicts: AtomicU64,
-    /// Writes that failed otherwise.
-    pub write_errors: AtomicU64,
-}
 
 /// How cluster mode runs.
 pub struct Settings {
@@ -84,7 +71,7 @@ pub async fn run(
     engine: Engine,
     mirror: Mirror,
     health: Health,
-    metrics: Arc<Metrics>,
+    meters: Meters,
     shutdown: CancellationToken,
 ) -> Result<(), Error> {
     let client = cluster.client.clone();
@@ -99,6 +86,7 @@ pub async fn run(
         &engine,
         &settings.view,
         &health,
+        &meters,
         &tasks,
         &fatal,
         &watching,
@@ -108,7 +96,7 @@ pub async fn run(
     // A standby is as ready as the active replica: otherwise a rolling update would wait for ever.
     let heard = settings.view.clone();
     let heard = Box::new(move || heard.heard());
-    let mut election = Election::new(client.clone(), settings.lease.clone(), heard);
+    let mut election = Election::new(client.clone(), settings.lease.clone(), heard, meters.renewals.clone());
     let mut told = String::new();
     let view = settings.view.clone();
     view.stand(Role::Standby, None);
@@ -141,7 +129,11 @@ pub async fn run(
         controller: crate::api::FIELD_MANAGER.to_owned(),
         instance: Some(settings.lease.identity.clone()),
     };
-    let (publisher, publishing) = Publisher::new(Recorder::new(client.clone(), reporter), active.clone());
+    let (publisher, publishing) = Publisher::new(
+        Recorder::new(client.clone(), reporter),
+        active.clone(),
+        meters.events_dropped.clone(),
+    );
     let context = Arc::new(Context {
         client: client.clone(),
         endpoints: caches.endpoints.clone(),
@@ -155,9 +147,8 @@ pub async fn run(
         held: held.clone(),
         written: Mutex::new(HashMap::new()),
         unseen: Mutex::new(None),
-        counters: Counters::default(),
+        looks: meters.looks,
     });
-    metrics.add(numbers(&context));
     let activity = TaskTracker::new();
     activity.spawn(publishing);
     activity.spawn(activate(
@@ -217,6 +208,7 @@ async fn activate(
     tracker.spawn(queue::work(
         context.changes.clone(),
         move |id| Arc::clone(&looking).look(id),
+        context.looks.clone(),
         active.clone(),
     ));
     tracker.spawn(retain(Arc::clone(&context), caches.clone(), active.clone()));
@@ -254,31 +246,4 @@ async fn retain(context: Arc<Context>, caches: Caches, active: CancellationToken
         let known = context.mirror.known().into_iter().chain(context.engine.known());
         known.filter(|id| !cached.contains(id)).for_each(|id| context.changes.push(id));
     }
-}
-
-fn numbers(context: &Arc<Context>) -> Vec<Number> {
-    use std::sync::atomic::Ordering::Relaxed;
-    type Get = fn(&Counters) -> &AtomicU64;
-    let counters: [(&'static str, &'static str, Get); 4] = [
-        ("reconciles", "Looks at an endpoint", |c| &c.reconciles),
-        ("status_writes", "Statuses written", |c| &c.status_writes),
-        ("status_conflicts", "Status writes that met a newer version of the object", |c| &c.conflicts),
-        ("status_write_errors", "Status writes that failed", |c| &c.write_errors),
-    ];
-    let mut numbers: Vec<Number> = counters
-        .into_iter()
-        .map(|(name, help, get)| {
-            let context = Arc::clone(context);
-            Number { name, help, counter: true, read: Box::new(move || get(&context.counters).load(Relaxed)) }
-        })
-        .collect();
-    let dropped = Arc::clone(context);
-    let read = Box::new(move || dropped.publisher.dropped.load(Relaxed));
-    numbers.push(Number {
-        name: "events_dropped",
-        help: "Events that found no room in the queue",
-        counter: true,
-        read,
-    });
-    numbers
 }

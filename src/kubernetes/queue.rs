@@ -12,11 +12,13 @@ use std::time::Duration;
 use futures::StreamExt as _;
 use rand::RngExt as _;
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::time::DelayQueue;
 
 use crate::domain::EndpointId;
 use crate::engine::Changes;
+use crate::ops::looks::Looks;
 
 /// How one look ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,7 +41,7 @@ const OUTRUN_RETRY: Duration = Duration::from_millis(100);
 const LAST_OUTRUN: Duration = Duration::from_secs(5);
 
 /// Works until `shutdown`; what is being worked on then is finished.
-pub async fn work<F, W>(changes: Changes, work: W, shutdown: CancellationToken)
+pub async fn work<F, W>(changes: Changes, work: W, looks: Looks, shutdown: CancellationToken)
 where
     W: Fn(EndpointId) -> F + Send + Sync + 'static,
     F: Future<Output = Done> + Send + 'static,
@@ -61,13 +63,15 @@ where
                     queue.finished(id, done);
                 }
                 Err(error) => if let Some(id) = running.remove(&error.id()) {
+                    looks.panics.inc();
                     tracing::error!(endpoint = %id, "a reconcile panicked: this is a bug, please report it");
                     queue.finished(id, Done::Failed);
                 },
             },
         }
         while tasks.len() < CONCURRENCY {
-            let Some(id) = queue.next() else { break };
+            let Some((id, since)) = queue.next() else { break };
+            looks.waited(since.elapsed());
             let (work, working) = (Arc::clone(&work), id.clone());
             let handle = tasks.spawn(async move {
                 let done = work(working.clone()).await;
@@ -75,13 +79,15 @@ where
             });
             running.insert(handle.id(), id);
         }
+        looks.waiting(queue.wanted.len(), queue.wanted.front().map(|(_, since)| *since));
     }
     while tasks.join_next().await.is_some() {}
 }
 
 #[derive(Default)]
 struct Queue {
-    wanted: std::collections::VecDeque<EndpointId>,
+    /// In the order in which they were wanted, and since when.
+    wanted: std::collections::VecDeque<(EndpointId, Instant)>,
     waiting: HashSet<EndpointId>,
     working: HashSet<EndpointId>,
     /// Wanted again while being worked on.
@@ -101,7 +107,7 @@ impl Queue {
         if self.working.contains(&id) {
             self.again.insert(id);
         } else if self.waiting.insert(id.clone()) {
-            self.wanted.push_back(id);
+            self.wanted.push_back((id, Instant::now()));
         }
     }
 
@@ -110,11 +116,11 @@ impl Queue {
         self.want(id);
     }
 
-    fn next(&mut self) -> Option<EndpointId> {
-        let id = self.wanted.pop_front()?;
+    fn next(&mut self) -> Option<(EndpointId, Instant)> {
+        let (id, since) = self.wanted.pop_front()?;
         self.waiting.remove(&id);
         self.working.insert(id.clone());
-        Some(id)
+        Some((id, since))
     }
 
     fn after(&mut self, id: EndpointId, delay: Duration) {
@@ -157,7 +163,6 @@ mod tests {
     use super::*;
     use std::sync::Mutex;
     use std::sync::atomic::{AtomicUsize, Ordering};
-    use tokio::time::Instant;
 
     fn id(name: &str) -> EndpointId {
         EndpointId::new("ns", name)
@@ -183,6 +188,7 @@ mod tests {
                     Done::Settled
                 }
             },
+            Looks::default(),
             CancellationToken::new(),
         ));
         changes.push(id("a"));
@@ -205,6 +211,7 @@ mod tests {
                     if id.name == "fails" { Done::Failed } else { Done::Settled }
                 }
             },
+            Looks::default(),
             CancellationToken::new(),
         ));
         for name in ["fails", "panics", "works"] {

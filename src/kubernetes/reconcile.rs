@@ -11,7 +11,7 @@ use kube::runtime::reflector::Store;
 use kube::{Api, Client, Resource as _, ResourceExt as _};
 
 use super::effects::{Publisher, Written, read_status, write_status};
-use super::error::Problem;
+use super::error::{Problem, problem_of};
 use super::lease::Held;
 use super::queue::Done;
 use super::watch::find;
@@ -20,6 +20,7 @@ use crate::api::v1alpha1::{AgentEndpoint, Guarded};
 use crate::domain::{Endpoint, EndpointId, Notice, Status, TargetAddress, TargetState, plan};
 use crate::engine::{Changes, Engine};
 use crate::mirror::Mirror;
+use crate::ops::looks::Looks;
 use crate::ops::now;
 
 /// A safety net under the watches: every endpoint is looked at this often, whatever happens.
@@ -67,7 +68,7 @@ pub struct Context {
     /// Endpoints of the first list that have not been looked at yet.
     pub unseen: Mutex<Option<HashSet<EndpointId>>>,
     /// What was counted.
-    pub counters: super::Counters,
+    pub looks: Looks,
 }
 
 impl Context {
@@ -90,10 +91,15 @@ impl Context {
         self.engine.upsert(&endpoint, |address| restore(observed.as_ref(), &endpoint, address));
     }
 
-    /// Looks at one endpoint.
+    /// Looks at one endpoint, and measures that.
     pub async fn look(self: Arc<Self>, id: EndpointId) -> Done {
-        use std::sync::atomic::Ordering::Relaxed;
-        self.counters.reconciles.fetch_add(1, Relaxed);
+        let started = tokio::time::Instant::now();
+        let done = self.look_at(id).await;
+        self.looks.took(started.elapsed());
+        done
+    }
+
+    async fn look_at(&self, id: EndpointId) -> Done {
         let Some(object) = find(&self.endpoints, &id) else {
             return self.gone(&id).await;
         };
@@ -121,19 +127,20 @@ impl Context {
         let version = self.version(&object, &id);
         match write_status(&self.client, &endpoint, &version, &plan.status, object.0.is_ok()).await {
             Ok(written) => {
-                self.counters.status_writes.fetch_add(1, Relaxed);
+                self.looks.wrote("ok");
                 self.written().insert(id, written);
                 self.tell(&object, &endpoint, &plan.notices);
                 again
             }
             Err(Problem::Gone) => Done::Settled,
             Err(Problem::Conflict) => {
-                self.counters.conflicts.fetch_add(1, Relaxed);
+                self.looks.wrote("conflict");
                 self.written().remove(&id);
                 Done::Outrun
             }
             Err(problem) => {
-                self.counters.write_errors.fetch_add(1, Relaxed);
+                self.looks.wrote("error");
+                self.looks.failed(problem.label());
                 tracing::warn!(endpoint = %id, error = %problem, "the status could not be written; trying again");
                 Done::Failed
             }
@@ -171,7 +178,10 @@ impl Context {
                     Some(status) => Some(status),
                     None => match read_status(&self.client, id).await {
                         Ok(status) => status,
-                        Err(_) => return Understood::NotNow,
+                        Err(problem) => {
+                            self.looks.failed(problem.label());
+                            return Understood::NotNow;
+                        }
                     },
                 };
                 Understood::As(Box::new(endpoint), observed.map(Box::new), again)
@@ -229,17 +239,32 @@ impl Context {
                 Some(list.split(',').map(|id| id.trim().to_owned()).filter(|id| !id.is_empty()).collect())
             }
             Ok(Err(error)) => {
+                self.looks.failed(problem_of(&error, "the Namespace").label());
                 tracing::warn!(namespace, error = %error, "cannot read the Namespace's annotation {annotation}");
                 None
             }
-            Err(_) => None,
+            Err(_) => {
+                self.looks.failed(Problem::Timeout.label());
+                None
+            }
         }
     }
 
     fn tell(&self, object: &Guarded, endpoint: &Endpoint, notices: &[Notice]) {
         let reference = object.object_ref(&());
         for notice in notices {
-            tracing::info!("{} {}: {}", endpoint.id, notice.reason, notice.note);
+            let EndpointId { namespace, name } = &endpoint.id;
+            tracing::info!(
+                kind = crate::api::KIND,
+                namespace,
+                name,
+                uid = endpoint.uid,
+                reason = notice.reason,
+                "{} {}: {}",
+                endpoint.id,
+                notice.reason,
+                notice.note
+            );
             let event = Event {
                 type_: if notice.warning { EventType::Warning } else { EventType::Normal },
                 reason: notice.reason.to_owned(),
@@ -262,10 +287,14 @@ impl Context {
             }
             Ok(Ok(Some(_))) => Done::Again(NAMESPACE_AGAIN),
             Ok(Err(error)) => {
+                self.looks.failed(problem_of(&error, "the object").label());
                 tracing::warn!(endpoint = %id, error = %error, "cannot ask whether the object is gone; trying again");
                 Done::Failed
             }
-            Err(_) => Done::Failed,
+            Err(_) => {
+                self.looks.failed(Problem::Timeout.label());
+                Done::Failed
+            }
         }
     }
 

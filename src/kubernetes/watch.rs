@@ -22,6 +22,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::error::{Problem, problem_of_watch};
+use super::meters::Meters;
 use crate::domain::EndpointId;
 use crate::ops::health::{Check, Health};
 
@@ -135,6 +136,7 @@ pub async fn follow<K>(
     check: String,
     observer: impl Observer<K>,
     health: Health,
+    meters: Meters,
     shutdown: CancellationToken,
 ) -> Result<(), String>
 where
@@ -151,6 +153,7 @@ where
             () = shutdown.cancelled() => return Ok(()),
             () = tokio::time::sleep(APART), if trouble.is_some() => {
                 trouble = None;
+                meters.watch_works(&check);
                 if listed_once {
                     health.set(&check, Check::Ok);
                 }
@@ -170,6 +173,7 @@ where
                     Event::Delete(object) => observer.absent(id_of(object)),
                     _ => {}
                 }
+                meters.watch_works(&check);
                 listed_once |= listed;
                 if listed_once {
                     health.set(&check, Check::Ok);
@@ -182,6 +186,7 @@ where
                 let problem = problem_of_watch(&error, name);
                 let now = Instant::now();
                 let since = trouble.as_ref().map_or(now, |trouble| trouble.since);
+                meters.watch_fails(&check, since);
                 if trouble.as_ref().is_none_or(|known| known.problem != problem) {
                     tracing::warn!(watch = name, error = %problem, "cannot watch; trying again");
                 }

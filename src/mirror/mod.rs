@@ -2,6 +2,7 @@
 //! loop writes the differences in batches, renews all of it in one call, and sends a snapshot when
 //! the two digests disagree. The registry may be away at any time: nothing is lost by it.
 
+mod meters;
 mod outbox;
 mod run;
 
@@ -17,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 use crate::domain::{Endpoint, EndpointId, MirrorIntent, RegistrationState};
 use crate::registry_client::{Client, OrchestratorIdentity};
 
+pub use meters::{Call, Meters, OPERATIONS, Outcome};
 use outbox::Outbox;
 use run::Run;
 
@@ -62,6 +64,8 @@ pub struct Link {
     pub mirrored: usize,
     /// Agents of which something waits to be said.
     pub pending: usize,
+    /// For how long the oldest of that has waited.
+    pub pending_for: Option<Duration>,
 }
 
 /// What is left in the outbox at the end is tried for so long.
@@ -77,18 +81,24 @@ struct Shared {
     client: Option<Client>,
     outbox: Mutex<Outbox>,
     wake: Notify,
+    meters: Meters,
 }
 
 impl Mirror {
     /// A mirror to a registry; without one every endpoint's registration is disabled.
     pub fn new(client: Option<Client>) -> Self {
         let outbox = Mutex::new(Outbox::new(Instant::now()));
-        Mirror { shared: Arc::new(Shared { client, outbox, wake: Notify::new() }) }
+        Mirror { shared: Arc::new(Shared { client, outbox, wake: Notify::new(), meters: Meters::default() }) }
     }
 
     fn outbox(&self) -> MutexGuard<'_, Outbox> {
         // No code that can panic runs under this lock.
         self.shared.outbox.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What was measured.
+    pub fn meters(&self) -> &Meters {
+        &self.shared.meters
     }
 
     /// Says what the registry should hold of an endpoint. The newest word wins. Answers which other
@@ -141,6 +151,7 @@ impl Mirror {
             problem: outbox.problem.clone(),
             mirrored: usize::try_from(outbox.held().count).unwrap_or(usize::MAX),
             pending: outbox.dirty(),
+            pending_for: outbox.oldest().map(|since| since.elapsed()),
         })
     }
 

@@ -52,8 +52,10 @@ pub(super) struct Outbox {
     claims: HashMap<EndpointId, Claim>,
     /// Who claims an id: the oldest object, then the smallest uid, owns it.
     claimants: HashMap<String, BTreeSet<(Timestamp, String, EndpointId)>>,
-    /// Ids to be said something of.
-    dirty: BTreeSet<String>,
+    /// Ids to be said something of, and since when.
+    dirty: BTreeMap<String, Instant>,
+    /// How long what was said had waited, since somebody last asked.
+    waited: Vec<Duration>,
     answers: HashMap<String, Answer>,
     /// What the registry is believed to hold of us.
     held: BTreeMap<String, Digest>,
@@ -72,7 +74,8 @@ impl Outbox {
             reachable: None,
             claims: HashMap::new(),
             claimants: HashMap::new(),
-            dirty: BTreeSet::new(),
+            dirty: BTreeMap::new(),
+            waited: Vec::new(),
             answers: HashMap::new(),
             held: BTreeMap::new(),
             away_since: Some(now),
@@ -165,11 +168,21 @@ impl Outbox {
             ) => item.digest == *d,
             _ => false,
         };
-        if settled {
-            self.dirty.remove(agent_id);
-        } else {
-            self.dirty.insert(agent_id.to_owned());
+        if !settled {
+            self.dirty.entry(agent_id.to_owned()).or_insert_with(Instant::now);
+        } else if let Some(since) = self.dirty.remove(agent_id) {
+            self.waited.push(since.elapsed());
         }
+    }
+
+    /// Since when the oldest has waited.
+    pub fn oldest(&self) -> Option<Instant> {
+        self.dirty.values().min().copied()
+    }
+
+    /// How long what was said had waited, since this was last called.
+    pub fn take_waited(&mut self) -> Vec<Duration> {
+        std::mem::take(&mut self.waited)
     }
 
     /// How much there is to say.
@@ -183,7 +196,7 @@ impl Outbox {
         let mut upserts = Vec::new();
         let mut withdrawals = Vec::new();
         let mut bytes = 0;
-        for agent_id in self.dirty.iter().take(most) {
+        for agent_id in self.dirty.keys().take(most) {
             match self.wanted(agent_id) {
                 Some(Wanted::Item(_, size)) if bytes + size > MAX_BYTES && bytes > 0 => break,
                 Some(Wanted::Item(item, size)) => {
@@ -311,7 +324,9 @@ impl Outbox {
             .filter(|(_, answer)| matches!(answer, Answer::OwnedByAnother(..)))
             .map(|(id, _)| id.clone())
             .collect();
-        self.dirty.extend(refused.into_iter().filter(|id| self.claimants.contains_key(id)));
+        let now = Instant::now();
+        let claimed = refused.into_iter().filter(|id| self.claimants.contains_key(id));
+        self.dirty.extend(claimed.map(|id| (id, now)));
     }
 
     /// Moves at most `most` endpoints to or from "unavailable".

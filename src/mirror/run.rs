@@ -75,7 +75,10 @@ impl Run {
 
     /// Does what is due; answers how long to wait before the next try.
     pub async fn cycle(&mut self) -> Duration {
-        match self.write().await {
+        let written = self.write().await;
+        let waited = self.mirror.outbox().take_waited();
+        waited.iter().for_each(|waited| self.mirror.meters().lag.observe(waited.as_secs_f64()));
+        match written {
             Ok(contacted) => {
                 if contacted {
                     if self.failures > 0 {
@@ -112,7 +115,8 @@ impl Run {
         let third = self.mirror.outbox().smallest_ttl() / 3;
         if now >= self.renewed_at + third.mul_f64(self.jitter) {
             let stamp = self.stamp();
-            let response = self.client.renew(&self.source.id, &RenewalRequest { stamp }).await?;
+            let response = self.client.renew(&self.source.id, &RenewalRequest { stamp }).await;
+            let response = self.mirror.meters().called("renewal", response)?;
             contacted = true;
             self.renewed_at = now;
             self.jitter = rand::rng().random_range(0.85..1.0);
@@ -152,9 +156,11 @@ impl Run {
             }
             let stamp = self.stamp();
             let request = BatchRequest { stamp, upserts, withdrawals };
-            let response = self.client.batch(&self.source.id, &request).await?;
+            let response = self.client.batch(&self.source.id, &request).await;
+            let response = response.and_then(|response| self.check_answered(&request, response));
+            let response = self.mirror.meters().called("batch", response)?;
             contacted = true;
-            self.check_answered(&request, &response)?;
+            self.mirror.meters().answered(&response.results);
             let touched = self.mirror.outbox().acknowledge(&request.upserts, &response.results);
             self.hint(touched);
             self.compare(response.held);
@@ -163,7 +169,11 @@ impl Run {
     }
 
     /// A registry answers each item with an outcome that fits it.
-    fn check_answered(&self, request: &BatchRequest, response: &BatchResponse) -> Result<(), ClientError> {
+    fn check_answered(
+        &self,
+        request: &BatchRequest,
+        response: BatchResponse,
+    ) -> Result<BatchResponse, ClientError> {
         let upserts = request.upserts.iter().map(|item| (item.contribution.agent_id.as_str(), true));
         let asked = upserts.chain(request.withdrawals.iter().map(|id| (id.as_str(), false)));
         let gone = |outcome| matches!(outcome, ItemOutcome::Withdrawn | ItemOutcome::NotFound);
@@ -172,7 +182,7 @@ impl Run {
             answers.next().is_some_and(|answer| answer.agent_id == id && gone(answer.outcome) != upsert)
         });
         if fits && answers.next().is_none() {
-            return Ok(());
+            return Ok(response);
         }
         let cause = "its answers do not fit what was asked".to_owned();
         Err(ClientError::Garbage { url: self.client.url().to_owned(), cause })
@@ -233,7 +243,9 @@ impl Run {
                 items,
                 retained,
             };
-            let response = self.client.snapshot(&self.source.id, &request).await?;
+            let response = self.client.snapshot(&self.source.id, &request).await;
+            let response = self.mirror.meters().called("snapshot", response)?;
+            self.mirror.meters().answered(&response.results);
             let mut outbox = self.mirror.outbox();
             let touched = outbox.acknowledge(&request.items, &response.results);
             let rejected = response.results.iter().filter(|r| r.outcome == ItemOutcome::Rejected);
@@ -254,6 +266,11 @@ impl Run {
     }
 
     async fn beat(&mut self) -> Result<(), ClientError> {
+        let beaten = self.say_alive().await;
+        self.mirror.meters().called("beat", beaten)
+    }
+
+    async fn say_alive(&mut self) -> Result<(), ClientError> {
         let known = self.announced && self.client.beat(&self.identity).await?;
         if !known {
             self.client.announce(&self.identity).await?;

@@ -10,6 +10,7 @@ mod body;
 mod clock;
 mod error;
 pub mod inspect;
+mod meters;
 mod problem;
 mod retention;
 mod router;
@@ -30,6 +31,12 @@ pub use clock::{Clock, ManualClock, SystemClock};
 pub use error::Error;
 pub use store::DatabaseUrl;
 
+use axum::Router;
+
+use crate::ops::health::Health;
+use crate::ops::metrics::{Described, Metrics};
+use crate::ops::server;
+use meters::Meters;
 use store::Store;
 
 /// The scope that the unversioned routes see and write.
@@ -76,12 +83,42 @@ pub async fn run(
     listener: TcpListener,
     shutdown: CancellationToken,
 ) -> Result<(), Error> {
+    run_with_ops(settings, listener, None, shutdown).await
+}
+
+/// What the registry's `/metrics` shows.
+pub fn described() -> Vec<Described> {
+    let metrics = Metrics::default();
+    Meters::default().show(&metrics);
+    metrics.checks(&Health::default());
+    metrics.described()
+}
+
+/// As [`run`], with health and metrics on a socket of their own.
+pub async fn run_with_ops(
+    settings: Settings,
+    listener: TcpListener,
+    ops: Option<TcpListener>,
+    shutdown: CancellationToken,
+) -> Result<(), Error> {
     let store = Store::open_with_clock(&settings.database, settings.clock).await?;
     let started = store.grant_fresh_leases().await;
     started.map_err(|source| Error::Store { attempted: "start the leases anew", source })?;
     info!(listen = %settings.listen, database = %settings.database, "the registry serves");
-    let router = router::router(store.clone(), settings.access);
-    tokio::join!(serve::serve(listener, router, &shutdown), retention::run(&store, &shutdown),);
+    let meters = Meters::default();
+    let shown = meters.shown(store.clone());
+    let beside = if ops.is_none() { server::metrics_router(shown.clone()) } else { Router::new() };
+    let router = router::router(store.clone(), settings.access, &meters, beside);
+    let operations = async {
+        if let Some(ops) = ops {
+            server::serve(ops, server::operations(shown), None, shutdown.clone()).await;
+        }
+    };
+    tokio::join!(
+        serve::serve(listener, router, &shutdown),
+        retention::run(&store, &meters, &shutdown),
+        operations
+    );
     let noted = store.note_running().await;
     store.close().await;
     info!("the registry has stopped");

@@ -6,6 +6,7 @@ use rand::RngExt as _;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
+use super::meters::Meters;
 use super::store::Store;
 
 /// Expired records stay this long: the original's clients beat but never register again, so one
@@ -16,7 +17,7 @@ const NOTE_EVERY: Duration = Duration::from_secs(10);
 /// Rounds of [`NOTE_EVERY`] between two looks for what to reap: 10 to 15 minutes.
 const REAP_ROUNDS: std::ops::Range<u32> = 60..90;
 
-pub(super) async fn run(store: &Store, shutdown: &CancellationToken) {
+pub(super) async fn run(store: &Store, meters: &Meters, shutdown: &CancellationToken) {
     let mut rounds_left = 1;
     loop {
         tokio::select! {
@@ -24,7 +25,8 @@ pub(super) async fn run(store: &Store, shutdown: &CancellationToken) {
             () = shutdown.cancelled() => return,
         }
         // A failed write is in the log already, and the next round tries again.
-        let _ = store.note_running().await;
+        let noted = store.note_running().await;
+        meters.wrote(noted.err().map(|error| error.to_string()));
         rounds_left -= 1;
         if rounds_left == 0 {
             rounds_left = rand::rng().random_range(REAP_ROUNDS);

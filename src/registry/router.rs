@@ -14,16 +14,19 @@ use tokio::sync::Semaphore;
 use tower_http::catch_panic::CatchPanicLayer;
 
 use super::access::{self, Access};
+use super::meters::{self, Meters};
 use super::problem::Problem;
 use super::store::Store;
 use super::{v1, wire};
+use crate::ops::calls;
 
 /// For a whole call, the wait for a turn and the body included.
 const CALL_TIMEOUT: Duration = Duration::from_secs(10);
 /// Calls at a time; more wait for their turn within [`CALL_TIMEOUT`].
 const CALLS: usize = 512;
 
-pub(super) fn router(store: Store, access: Access) -> Router {
+/// All routes; `beside` are served with them, to whoever may call.
+pub(super) fn router(store: Store, access: Access, meters: &Meters, beside: Router) -> Router {
     Router::new()
         .route(
             "/agents/register",
@@ -50,6 +53,7 @@ pub(super) fn router(store: Store, access: Access) -> Router {
         .fallback(no_such_route)
         .method_not_allowed_fallback(no_such_method)
         .with_state(store)
+        .merge(beside)
         .layer(from_fn_with_state(access, access::check))
         .layer(from_fn_with_state(Arc::new(Semaphore::new(CALLS)), bound))
         .layer(from_fn(harden))
@@ -61,6 +65,8 @@ pub(super) fn router(store: Store, access: Access) -> Router {
             )
             .into_response()
         }))
+        .layer(from_fn_with_state(meters.clone(), meters::count))
+        .layer(from_fn_with_state(meters.calls.clone(), calls::count))
 }
 
 /// Ready means: the store answers. Alive does not ask it, a restart would not mend the disk.
@@ -128,7 +134,7 @@ fn is_route(path: &str) -> bool {
     !parts.contains(&"")
         && matches!(
             parts.as_slice(),
-            ["agents" | "orchestrators" | "health" | "livez" | "readyz"]
+            ["agents" | "orchestrators" | "health" | "livez" | "readyz" | "metrics"]
                 | ["agents" | "orchestrators", _]
                 | ["agents" | "orchestrator", _, "heartbeat"]
                 | ["orchestrator", "register"]

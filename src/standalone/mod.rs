@@ -21,6 +21,7 @@ use crate::api::convert::Rules;
 use crate::engine::Engine;
 use crate::mirror::{Mirror, Source, Surroundings};
 use crate::ops::health::{Check, Health};
+use crate::ops::looks::Looks;
 use crate::registry_client::OrchestratorIdentity;
 use crate::view::View;
 use catalog::{Catalog, News};
@@ -58,6 +59,8 @@ pub struct Settings {
     pub identity: OrchestratorIdentity,
     /// Where objects are shown.
     pub view: View,
+    /// Where looks are measured.
+    pub looks: Looks,
 }
 
 /// A status or an object that could not be written is tried again this soon.
@@ -91,6 +94,7 @@ pub async fn run(
         mirror.clone(),
         store.clone(),
         view.clone(),
+        settings.looks,
     );
 
     let changes = engine.changes();

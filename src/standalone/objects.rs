@@ -12,9 +12,10 @@ use super::doubt::Doubt;
 use super::store::{Row, Store, StoreError};
 use crate::api::convert::{Facts, Rules, ServiceFacts, endpoint, to_object};
 use crate::api::v1alpha1::{AgentEndpoint, AgentEndpointSpec};
-use crate::domain::{Endpoint, EndpointId, Status, plan};
+use crate::domain::{Endpoint, EndpointId, Notice, Status, plan};
 use crate::engine::Engine;
 use crate::mirror::Mirror;
+use crate::ops::looks::Looks;
 use crate::ops::now;
 use crate::view::View;
 
@@ -56,8 +57,11 @@ pub struct Objects {
     mirror: Mirror,
     store: Store,
     view: View,
+    looks: Looks,
     /// Why something that was to be written is not.
     trouble: Option<String>,
+    /// Since when something has waited for a write.
+    waiting_since: Option<Instant>,
     /// Declared here and not in the files.
     missing: Doubt,
     /// Known to the database and not declared at the start.
@@ -73,6 +77,7 @@ impl Objects {
         mirror: Mirror,
         store: Store,
         view: View,
+        looks: Looks,
     ) -> Objects {
         Objects {
             declared: BTreeMap::new(),
@@ -85,7 +90,9 @@ impl Objects {
             mirror,
             store,
             view,
+            looks,
             trouble: None,
+            waiting_since: None,
             missing: Doubt::default(),
             forgotten: Doubt::default(),
         }
@@ -106,13 +113,22 @@ impl Objects {
             todo.unsettled = !settled;
         }
         let mut failed = HashSet::new();
+        let began = Instant::now();
         for id in std::mem::take(&mut todo.due) {
             let may_write = !todo.unsettled && failed.is_empty();
+            let started = Instant::now();
+            self.looks.waited(started.duration_since(began));
             if !self.look(&id, may_write).await {
                 failed.insert(id);
             }
+            self.looks.took(started.elapsed());
         }
         todo.due = failed;
+        if todo.due.is_empty() {
+            self.waiting_since = None;
+        }
+        let oldest = (!todo.due.is_empty()).then(|| *self.waiting_since.get_or_insert_with(Instant::now));
+        self.looks.waiting(todo.due.len(), oldest);
         if todo.is_done() {
             self.all_written();
             if catalog.incomplete().is_none() {
@@ -139,6 +155,7 @@ impl Objects {
     }
 
     fn failed(&mut self, id: Option<&EndpointId>, what: &str, error: &StoreError) {
+        self.looks.failed("store");
         let trouble = format!("{error}; verdicts are kept and written when it is back");
         if self.trouble.replace(trouble).is_none() {
             let endpoint = id.map(tracing::field::display);
@@ -304,22 +321,29 @@ impl Objects {
         }
         match self.store.write(id, &plan.status).await {
             Ok(()) => {
-                for notice in &plan.notices {
-                    if notice.warning {
-                        tracing::warn!("{id} {}: {}", notice.reason, notice.note);
-                    } else {
-                        tracing::info!("{id} {}: {}", notice.reason, notice.note);
-                    }
-                }
+                self.looks.wrote("ok");
+                plan.notices.iter().for_each(|notice| tell(&endpoint, notice));
                 known.status = Some(plan.status);
                 show(&self.view, known);
                 true
             }
             Err(error) => {
+                self.looks.wrote("error");
                 self.failed(Some(id), "the status could not be written", &error);
                 false
             }
         }
+    }
+}
+
+/// What a cluster would hear as an Event.
+fn tell(endpoint: &Endpoint, notice: &Notice) {
+    let (kind, reason) = (crate::api::KIND, notice.reason);
+    let EndpointId { namespace, name } = &endpoint.id;
+    if notice.warning {
+        tracing::warn!(kind, namespace, name, reason, "{} {reason}: {}", endpoint.id, notice.note);
+    } else {
+        tracing::info!(kind, namespace, name, reason, "{} {reason}: {}", endpoint.id, notice.note);
     }
 }
 

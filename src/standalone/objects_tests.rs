@@ -28,7 +28,15 @@ impl Bed {
             agent_ids: AgentIds::Any,
         };
         let (mirror, view) = (Mirror::new(None), View::new(now));
-        let objects = Objects::new(Box::new(rules), String::new(), engine.clone(), mirror, store, view);
+        let objects = Objects::new(
+            Box::new(rules),
+            String::new(),
+            engine.clone(),
+            mirror,
+            store,
+            view,
+            Looks::default(),
+        );
         Bed { files, engine, objects }
     }
 

@@ -8,9 +8,10 @@ pub mod query;
 mod records;
 mod row;
 mod selector;
+pub mod series;
 pub mod system;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
@@ -49,6 +50,8 @@ struct State {
     gone: VecDeque<Tombstone>,
     activity: activity::Activity,
     changes: VecDeque<(u64, EndpointId)>,
+    /// How often each endpoint came to each word, in the order of [`StatusWord::ALL`].
+    turns: HashMap<EndpointId, [u64; 6]>,
     standing: Option<(Role, Option<String>)>,
     heard_at: Option<Timestamp>,
     complete: bool,
@@ -89,6 +92,10 @@ impl View {
         state.gone.retain(|tombstone| tombstone.row.id != row.id);
         state.activity.note(before.as_deref(), &row, (self.shared.now)());
         let id = row.id.clone();
+        if before.is_some_and(|before| before.word != row.word) {
+            let place = StatusWord::ALL.iter().position(|word| *word == row.word).unwrap_or_default();
+            state.turns.entry(id.clone()).or_default()[place] += 1;
+        }
         // Readers hold snapshots for moments only: mostly nothing is copied here.
         Arc::make_mut(&mut state.rows).insert(id.clone(), Arc::new(row));
         self.changed(state, id);
@@ -99,6 +106,7 @@ impl View {
         let mut state = self.state();
         let Some(row) = Arc::make_mut(&mut state.rows).remove(id) else { return };
         let at = (self.shared.now)();
+        state.turns.remove(id);
         state.activity.gone(&row, at);
         state.gone.push_front(Tombstone { row, at });
         state.gone.truncate(TOMBSTONES);
@@ -109,6 +117,7 @@ impl View {
     pub fn hide(&self, id: &EndpointId) {
         let mut state = self.state();
         if Arc::make_mut(&mut state.rows).remove(id).is_some() {
+            state.turns.remove(id);
             self.changed(state, id.clone());
         }
     }
@@ -144,6 +153,11 @@ impl View {
     /// All rows as they are now.
     pub fn rows(&self) -> Arc<Rows> {
         Arc::clone(&self.state().rows)
+    }
+
+    /// How often each endpoint has come to each word since it was found, in the order of [`StatusWord::ALL`].
+    pub fn turns(&self) -> HashMap<EndpointId, [u64; 6]> {
+        self.state().turns.clone()
     }
 
     /// One row.

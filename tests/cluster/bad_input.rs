@@ -86,7 +86,7 @@ async fn a_missing_crd_and_missing_rights_are_named_with_what_to_do_and_waited_f
     let bed = Bed::start(Version::V1_36).await;
     let agent = TestAgent::start(Ipv4Addr::LOCALHOST, 0, Behaviour::Ok);
     let kubeconfig = bed.kubeconfig(None).await;
-    let binding = "configurable-agents-orchestrator";
+    let binding = "configurable-agents:configurable-agents:orchestrator";
     bed.plane.kubectl(&["delete", "clusterrolebinding", binding]).await.ok();
     bed.plane.kubectl(&["delete", "crd", "agentendpoints.agents.configurable.dev"]).await.ok();
     let orchestrator = bed.orchestrator(&kubeconfig, "none", &[]);

@@ -10,7 +10,9 @@ use serde_json::{Value, json};
 use crate::support::{ControlPlane, Proc, TestDns, Version, eventually, free_port, work_dir};
 
 pub const NAMESPACE: &str = "configurable-agents";
-pub const ACCOUNT: &str = "system:serviceaccount:configurable-agents:orchestrator";
+/// Of `deploy/rbac.yaml`.
+pub const ORCHESTRATOR: &str = "configurable-agents-orchestrator";
+pub const ACCOUNT: &str = "system:serviceaccount:configurable-agents:configurable-agents-orchestrator";
 
 /// A control plane with the CRD and the orchestrator's rights, a DNS server, and a place for files.
 pub struct Bed {
@@ -62,7 +64,7 @@ impl Bed {
 
     /// A kubeconfig of the orchestrator's ServiceAccount, perhaps through a proxy.
     pub async fn kubeconfig(&self, server: Option<SocketAddr>) -> PathBuf {
-        self.plane.service_account_kubeconfig(NAMESPACE, "orchestrator", server).await
+        self.plane.service_account_kubeconfig(NAMESPACE, ORCHESTRATOR, server).await
     }
 
     /// `orchestrator start` with the flags that every scenario needs.
@@ -133,11 +135,14 @@ pub struct Orchestrator {
 }
 
 impl Orchestrator {
+    /// A sample by its name with labels, in whole numbers; 0 when it is not there.
     pub async fn metric(&self, name: &str) -> u64 {
         let text = http_get(self.port, "/metrics").await.1;
-        let line =
-            text.lines().find(|line| line.split(' ').next() == Some(&format!("configurable_agents_{name}")));
-        line.and_then(|line| line.rsplit(' ').next()).and_then(|n| n.parse().ok()).unwrap_or_default()
+        let sample = format!("configurable_agents_{name} ");
+        let value = text.lines().find_map(|line| line.strip_prefix(&sample)?.parse::<f64>().ok());
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "counts and ages")]
+        let whole = value.unwrap_or_default() as u64;
+        whole
     }
 
     pub async fn ready(&self) -> (u16, String) {

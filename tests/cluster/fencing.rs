@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use crate::bed::{Bed, NAMESPACE, aep, condition, target};
+use crate::bed::{ACCOUNT, Bed, NAMESPACE, ORCHESTRATOR, aep, condition, target};
 use crate::support::{AuditEvent, Behaviour, FreezeProxy, TestAgent, Version, eventually};
 
 const SOON: Duration = Duration::from_secs(30);
@@ -14,16 +14,63 @@ const SOON: Duration = Duration::from_secs(30);
 async fn second_account(bed: &Bed) -> std::path::PathBuf {
     bed.plane.kubectl(&["create", "serviceaccount", "-n", NAMESPACE, "second"]).await.ok();
     let account = format!("--serviceaccount={NAMESPACE}:second");
-    let role = "configurable-agents-orchestrator";
+    let everywhere = "--clusterrole=configurable-agents:configurable-agents:orchestrator";
+    bed.plane.kubectl(&["create", "clusterrolebinding", "second", everywhere, &account]).await.ok();
     bed.plane
-        .kubectl(&["create", "clusterrolebinding", "second", &format!("--clusterrole={role}"), &account])
-        .await
-        .ok();
-    bed.plane
-        .kubectl(&["create", "rolebinding", "-n", NAMESPACE, "second", &format!("--role={role}"), &account])
+        .kubectl(&[
+            "create",
+            "rolebinding",
+            "-n",
+            NAMESPACE,
+            "second",
+            &format!("--role={ORCHESTRATOR}"),
+            &account,
+        ])
         .await
         .ok();
     bed.plane.service_account_kubeconfig(NAMESPACE, "second", None).await
+}
+
+/// `kubectl replace` and `helm upgrade --force` write the Lease as the chart has it, without a spec.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lease_that_somebody_emptied_is_taken_up_again_and_its_epoch_does_not_start_anew() {
+    let bed = Bed::start(Version::V1_36).await;
+    let registry = bed.registry();
+    registry.up().await;
+    let agent = TestAgent::start(Ipv4Addr::LOCALHOST, 0, Behaviour::Ok);
+    let spec =
+        json!({"targets": [target(agent.addr())], "probe": {"periodSeconds": 1, "failureThreshold": 1}});
+    bed.apply(&aep("default", "steady", &spec)).await;
+    // Three holders one after the other: the registry knows epoch 3.
+    let config = bed.kubeconfig(None).await;
+    for _ in 0..2 {
+        let passing = bed.orchestrator(&config, &registry.url(), &[]);
+        eventually(SOON, "it is active", async || !bed.holder().await.is_empty()).await;
+        passing.process.term();
+        eventually(SOON, "it has given the Lease back", async || bed.holder().await.is_empty()).await;
+    }
+    let _orchestrator = bed.orchestrator(&config, &registry.url(), &[]);
+    bed.wait("steady", "Registered", 30).await;
+    let holder = bed.holder().await;
+    let lease = ["get", "lease", "-n", NAMESPACE, "configurable-agents", "-o=json"];
+    let before = bed.plane.kubectl(&lease).await.json();
+    assert_eq!(before["spec"]["leaseTransitions"], 3);
+    let mut emptied = before.clone();
+    emptied.as_object_mut().unwrap().remove("spec");
+    eventually(SOON, "it is emptied", async || {
+        emptied["metadata"]["resourceVersion"] = serde_json::Value::Null;
+        bed.plane.kubectl_stdin(&["replace", "-f", "-"], &emptied.to_string()).await.status.success()
+    })
+    .await;
+    eventually(SOON, "the same holder has it again", async || bed.holder().await == holder).await;
+    let after = bed.plane.kubectl(&lease).await.json();
+    assert_eq!(after["spec"]["leaseTransitions"], 3);
+    assert_eq!(after["metadata"]["uid"], before["metadata"]["uid"]);
+    // And its words are believed.
+    agent.stop().await;
+    bed.wait("steady", "Ready=False", 30).await;
+    eventually(SOON, "the registry heard it", async || registry.alive("default.steady").await == Some(false))
+        .await;
 }
 
 fn writes_of(bed: &Bed, account: &str) -> Vec<AuditEvent> {
@@ -52,11 +99,9 @@ async fn a_second_replica_takes_over_in_time_and_the_late_writes_of_the_first_ar
     let holder = bed.holder().await;
 
     // The first one decides something, and its words are held on their way.
-    let renewals = writes_of(&bed, "orchestrator").len();
-    eventually(SOON, "a renewal has just been made", async || {
-        writes_of(&bed, "orchestrator").len() > renewals
-    })
-    .await;
+    let renewals = writes_of(&bed, ORCHESTRATOR).len();
+    eventually(SOON, "a renewal has just been made", async || writes_of(&bed, ORCHESTRATOR).len() > renewals)
+        .await;
     let cut = Instant::now();
     api.freeze_upstream();
     records.freeze_upstream();
@@ -89,8 +134,7 @@ async fn a_second_replica_takes_over_in_time_and_the_late_writes_of_the_first_ar
     records.thaw();
     let refused = eventually(SOON, "the late status is refused", async || {
         let late = bed.plane.audit_since(mark);
-        let user = format!("system:serviceaccount:{NAMESPACE}:orchestrator");
-        late.into_iter().find(|e| e.user() == user && e.subresource() == "status" && e.verb() == "patch")
+        late.into_iter().find(|e| e.user() == ACCOUNT && e.subresource() == "status" && e.verb() == "patch")
     })
     .await;
     assert_eq!(refused.code(), 409, "{:?}", refused.0);

@@ -19,6 +19,7 @@ mod edits;
 mod fencing;
 mod flow;
 mod journey;
+mod operations;
 mod pages;
 mod quiet;
 mod registration;

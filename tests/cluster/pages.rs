@@ -106,7 +106,10 @@ async fn every_replica_shows_what_kubectl_shows_and_keeps_showing_it_while_the_a
 async fn without_the_crd_or_a_right_every_page_is_there_and_says_what_is_missing() {
     let bed = Bed::start(Version::V1_36).await;
     let kubeconfig = bed.kubeconfig(None).await;
-    bed.plane.kubectl(&["delete", "clusterrolebinding", "configurable-agents-orchestrator"]).await.ok();
+    bed.plane
+        .kubectl(&["delete", "clusterrolebinding", "configurable-agents:configurable-agents:orchestrator"])
+        .await
+        .ok();
     let orchestrator = bed.orchestrator(&kubeconfig, "none", &[]);
     let says = async |text: &str| {
         let (status, body) = http_get(orchestrator.port, "/ui/system").await;

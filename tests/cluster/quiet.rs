@@ -80,5 +80,5 @@ async fn two_hundred_endpoints_at_rest_cause_no_write_but_the_leases_and_a_flip_
     let status = others.iter().filter(|w| *w == "patch agentendpoints/status a100").count();
     let events = others.iter().filter(|w| w.starts_with("create events/")).count();
     assert_eq!((status, events, others.len()), (1, 1, 2), "{others:?}");
-    assert_eq!(orchestrator.metric("status_conflicts_total").await, 0);
+    assert_eq!(orchestrator.metric("status_writes_total{result=\"conflict\"}").await, 0);
 }

@@ -280,6 +280,7 @@ impl Fixture {
                 system.lock().unwrap().clone()
             }),
             records: Records::new(self.fetch.clone(), now),
+            followers: Default::default(),
         }
     }
 

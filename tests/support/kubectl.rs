@@ -1,4 +1,4 @@
-//! kubectl, run as users run it: with a deadline, and its output kept.
+//! kubectl (and, on the node, helm), run as users run it: with a deadline, and its output kept.
 
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
@@ -111,7 +111,8 @@ impl Kubectl {
 
     /// One call with a deadline of its own; panics when it has passed.
     pub async fn run_within(&self, deadline: Duration, args: &[&str], input: Option<&str>) -> Output {
-        let line = format!("kubectl {}", args.join(" "));
+        let name = self.program.file_name().unwrap_or_default().display();
+        let line = format!("{name} {}", args.join(" "));
         let mut command = Command::new(&self.program);
         command.args(args).env("KUBECONFIG", &self.kubeconfig).env("KUBECACHEDIR", &self.cache);
         command.stdin(if input.is_some() { Stdio::piped() } else { Stdio::null() });

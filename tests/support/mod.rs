@@ -13,6 +13,7 @@
 pub mod agent;
 pub mod audit;
 pub mod certificates;
+pub mod chart;
 pub mod children;
 pub mod cluster;
 pub mod console;

@@ -62,9 +62,26 @@ pub struct StartArgs {
     /// Address to listen on.
     #[arg(long, default_value = "127.0.0.1", env = "ORCHESTRATOR_HOST", hide_short_help = true)]
     pub host: IpAddr,
-    /// Port to listen on: dashboard, JSON API, health, metrics.
+    /// Port to listen on: dashboard, JSON API; without --ops-listen health and metrics as well.
     #[arg(long, default_value_t = 9000, env = "ORCHESTRATOR_PORT")]
     pub port: u16,
+    /// Address and port of /livez, /readyz and /metrics alone; --port serves them no more then.
+    #[arg(long, value_name = "ADDRESS:PORT", env = "ORCHESTRATOR_OPS_LISTEN", hide_short_help = true)]
+    pub ops_listen: Option<SocketAddr>,
+    /// Metrics of single endpoints, as long as there are at most 20,000.
+    #[arg(
+        long,
+        num_args = 0..=1,
+        require_equals = true,
+        default_value_t = true,
+        default_missing_value = "true",
+        action = clap::ArgAction::Set,
+        value_name = "BOOL",
+        env = "ORCHESTRATOR_METRICS_PER_ENDPOINT",
+        hide_short_help = true,
+        hide_possible_values = true
+    )]
+    pub metrics_per_endpoint: bool,
     /// URL under which others reach this orchestrator, told to the registry.
     #[arg(long, value_name = "URL", env = "ORCHESTRATOR_ADVERTISE_URL", hide_short_help = true)]
     pub advertise_url: Option<String>,

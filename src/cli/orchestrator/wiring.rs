@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -13,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::Chosen;
 use super::args::{AgentIdPolicy, StartArgs, all};
+use super::measured::{self, Instruments};
 use super::shown::system;
 use crate::api::convert::{AgentIds, Naming, Rules};
 use crate::cli::{CliError, Code};
@@ -20,13 +20,13 @@ use crate::dashboard;
 use crate::domain::TargetPolicy;
 use crate::domain::defaults::ProbeDefaults;
 use crate::domain::policy::Profile;
-use crate::engine::{Counters, Engine, Limits};
+use crate::engine::{Engine, Limits};
 use crate::mirror::Mirror;
-use crate::ops::metrics::Number;
 use crate::ops::now;
 use crate::ops::server::{self, Shown};
 use crate::probe::{Prober, Resolver, ResolverSettings, SharedPolicy};
 use crate::registry_client::{Client, ClientSettings};
+use crate::view::system::Role;
 use crate::view::{Fetch, Records, View};
 
 /// Addresses of our own are looked up again this often.
@@ -38,13 +38,15 @@ pub struct Wiring {
     pub mirror: Mirror,
     pub shown: Shown,
     pub view: View,
+    pub instruments: Instruments,
     pages: (dashboard::Shown, dashboard::Settings),
     resolver: Resolver,
     policy: SharedPolicy,
     base: TargetPolicy,
     /// Hosts and ports of our own: the API server and the registry.
     peers: Vec<(String, u16)>,
-    listens: (IpAddr, u16),
+    /// Where this process listens.
+    listens: Vec<(IpAddr, u16)>,
     /// The last addresses of each peer.
     peer_addresses: Arc<Mutex<HashMap<String, Vec<IpAddr>>>>,
 }
@@ -76,11 +78,20 @@ impl Wiring {
             ..Limits::default()
         };
         let engine = Engine::new(Arc::new(prober), limits);
-        let shown = Shown { health: crate::ops::health::Health::default(), metrics: Arc::default() };
+        let (shown, instruments) = (Shown::default(), Instruments::default());
         let records = Records::new(client.clone().map(fetch), now);
         let mirror = Mirror::new(client);
-        shown.metrics.add(numbers(&engine, &mirror));
         let view = View::new(now);
+        measured::show(&shown, &engine, &mirror, &view, args.metrics_per_endpoint);
+        let api = match mode {
+            Chosen::Cluster(cluster) => {
+                // Nobody is active before the Lease says so.
+                view.stand(Role::Standby, None);
+                Some(&cluster.calls)
+            }
+            Chosen::Directory => None,
+        };
+        instruments.show(&shown.metrics, api);
         let system = system(args, mode, &engine, &mirror, &view, &shown);
         let settings = dashboard::Settings {
             base_path: args.base_path.clone(),
@@ -88,28 +99,47 @@ impl Wiring {
             allowed_hosts: all(&args.allowed_hosts),
             ..dashboard::Settings::default()
         };
-        let pages = (dashboard::Shown { view: view.clone(), system, records }, settings);
+        let followers = instruments.followers.clone();
+        let pages = (dashboard::Shown { view: view.clone(), system, records, followers }, settings);
         Ok(Wiring {
             engine,
             mirror,
             shown,
             view,
+            instruments,
             pages,
             resolver,
             policy,
             base,
             peers,
-            listens: (args.host, args.port),
+            listens: std::iter::once((args.host, args.port))
+                .chain(args.ops_listen.map(|ops| (ops.ip(), ops.port())))
+                .collect(),
             peer_addresses: Arc::default(),
         })
     }
 
-    /// Serves health, metrics, pages and their JSON.
-    pub async fn serve(self, listener: TcpListener, stop: CancellationToken) {
+    /// Serves pages and their JSON, and health and metrics beside them or on `ops`.
+    pub async fn serve(self, listener: TcpListener, ops: Option<TcpListener>, stop: CancellationToken) {
         let (shown, settings) = self.pages;
         let records = shown.records.clone();
-        let serving = server::serve(listener, self.shown, dashboard::router(shown, settings), stop.clone());
-        tokio::join!(serving, keep_read(records, stop));
+        let pages = dashboard::router(shown, settings);
+        let calls = Some(self.instruments.calls);
+        let serving = async {
+            match ops {
+                Some(ops) => {
+                    tokio::join!(
+                        server::serve(listener, pages, calls, stop.clone()),
+                        server::serve(ops, server::operations(self.shown), None, stop.clone())
+                    );
+                }
+                None => {
+                    server::serve(listener, server::router(self.shown).merge(pages), calls, stop.clone())
+                        .await
+                }
+            }
+        };
+        tokio::join!(serving, keep_read(records, stop.clone()));
     }
 
     /// The operator's part, as it is at the moment of each call.
@@ -146,13 +176,14 @@ impl Wiring {
                 own.push((IpNet::from(ip), *port));
             }
         }
-        let (host, port) = self.listens;
-        if host.is_unspecified() {
-            own.extend(loopback().map(|ip| (IpNet::from(ip), port)));
-            let pod = std::env::var("POD_IP").ok().and_then(|ip| ip.parse::<IpAddr>().ok());
-            own.extend(pod.map(|ip| (IpNet::from(ip), port)));
-        } else {
-            own.push((IpNet::from(host), port));
+        for (host, port) in self.listens.iter().copied() {
+            if host.is_unspecified() {
+                own.extend(loopback().map(|ip| (IpNet::from(ip), port)));
+                let pod = std::env::var("POD_IP").ok().and_then(|ip| ip.parse::<IpAddr>().ok());
+                own.extend(pod.map(|ip| (IpNet::from(ip), port)));
+            } else {
+                own.push((IpNet::from(host), port));
+            }
         }
         let policy = Arc::new(self.base.clone().with_own(own));
         *self.policy.write().unwrap_or_else(PoisonError::into_inner) = policy;
@@ -242,34 +273,4 @@ fn fetch(client: Client) -> Fetch {
         let client = client.clone();
         async move { client.records(MAX_RECORDS).await.map_err(|error| error.to_string()) }.boxed()
     })
-}
-
-fn numbers(engine: &Engine, mirror: &Mirror) -> Vec<Number> {
-    type Get = fn(&Counters) -> &AtomicU64;
-    let counters: [(&'static str, &'static str, Get); 6] = [
-        ("probes_started", "Probes begun", |c| &c.started),
-        ("probes_finished", "Probes that ended by themselves", |c| &c.finished),
-        ("probe_slots_missed", "Slots in which no probe could start", |c| &c.missed_slots),
-        ("probes_outdated", "Outcomes that came after their target was edited or removed", |c| &c.outdated),
-        ("probes_not_asked", "Probes that our side could not make", |c| &c.not_asked),
-        ("probe_panics", "Probes that panicked (a bug)", |c| &c.panics),
-    ];
-    let mut numbers: Vec<Number> = counters
-        .into_iter()
-        .map(|(name, help, get)| {
-            let engine = engine.clone();
-            let read = Box::new(move || get(engine.counters()).load(Ordering::Relaxed));
-            Number { name, help, counter: true, read }
-        })
-        .collect();
-    let (targets, flying) = (engine.clone(), engine.clone());
-    let gauge =
-        |name, help, read: Box<dyn Fn() -> u64 + Send + Sync>| Number { name, help, counter: false, read };
-    numbers.push(gauge("targets", "Targets that are probed", Box::new(move || targets.load().0 as u64)));
-    numbers.push(gauge("probes_in_flight", "Probes in flight", Box::new(move || flying.load().1 as u64)));
-    let mirror = mirror.clone();
-    let reachable =
-        Box::new(move || u64::from(mirror.link().is_some_and(|link| link.reachable == Some(true))));
-    numbers.push(gauge("registry_reachable", "Whether the registry answered the last call", reachable));
-    numbers
 }

@@ -11,6 +11,7 @@ mod records;
 mod retention;
 mod snapshot;
 mod sources;
+mod states;
 mod url;
 mod writer;
 
@@ -29,6 +30,7 @@ pub use records::{Counts, OrchestratorContribution, OwnContribution, Record};
 pub use retention::Reaped;
 pub use snapshot::SnapshotPage;
 pub use sources::Refusal;
+pub use states::{Lives, States};
 pub use url::DatabaseUrl;
 
 use super::Error;
