@@ -77,6 +77,9 @@ pub struct Election {
     seen: Option<(String, Instant)>,
     /// The highest epoch that was ever seen: a Lease that somebody emptied starts no lower.
     highest: i64,
+    /// Labels and annotations as last seen: a Lease made anew is still part of what it was installed with, and goes
+    /// with it.
+    dress: ObjectMeta,
 }
 
 impl Election {
@@ -94,6 +97,7 @@ impl Election {
             renewals,
             seen: None,
             highest: 0,
+            dress: ObjectMeta::default(),
         }
     }
 
@@ -133,7 +137,7 @@ impl Election {
     async fn try_acquire(&mut self) -> Result<Result<Lease, String>, kube::Error> {
         let Some(lease) = self.api.get_opt(&self.settings.name).await? else {
             let lease = Lease {
-                metadata: ObjectMeta { name: Some(self.settings.name.clone()), ..ObjectMeta::default() },
+                metadata: ObjectMeta { name: Some(self.settings.name.clone()), ..self.dress.clone() },
                 spec: Some(self.record(self.highest.saturating_add(1))),
             };
             return match self.api.create(&PostParams::default(), &lease).await {
@@ -143,6 +147,8 @@ impl Election {
             };
         };
         self.highest = self.highest.max(epoch(&lease));
+        self.dress.labels.clone_from(&lease.metadata.labels);
+        self.dress.annotations.clone_from(&lease.metadata.annotations);
         let holder = holder(&lease);
         // Our own identity: the answer to a try that succeeded was lost.
         let free = holder.is_empty() || holder == self.settings.identity;

@@ -51,12 +51,22 @@ fn image() -> PathBuf {
     )
 }
 
+/// The folder of this checkout's node.
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_TARGET_TMPDIR")).join("node")
+}
+
+/// Removes what a test run that was killed left there: the folder and empty cgroups.
+pub fn clean() {
+    run(&["wipe"], &folder(), &[]);
+}
+
 impl Node {
     /// Starts the one node of this checkout: what an earlier run left there is removed first.
     pub async fn start() -> Node {
-        let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join("node");
         let began = Instant::now();
-        run(&["wipe"], &dir, &[]);
+        clean();
+        let dir = folder();
         std::fs::create_dir_all(dir.join("log")).unwrap();
         let tools = dir.join("tools");
         std::fs::create_dir_all(&tools).unwrap();

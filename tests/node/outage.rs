@@ -14,7 +14,7 @@ use crate::support::eventually;
 const SUCCESSION: Duration = Duration::from_secs(17);
 
 fn lease() -> String {
-    format!("{RELEASE}-configurable-agents-orchestrator")
+    format!("{RELEASE}-configurable-agents")
 }
 
 async fn holder(node: &Node) -> String {
@@ -54,14 +54,16 @@ fn no_write_since(node: &Node, since: Timestamp, when: &str) {
 /// Two further probes have been judged: long enough for a wrong verdict to show (three of 2 s and a moment).
 async fn some_probes_later(node: &Node) {
     let count = async || {
-        let path = format!("/api/v1/namespaces/{HOME}/services/http:{}:9000/proxy/metrics", lease());
+        let active = holder(node).await;
+        let pod = pods(node, "orchestrator").await.into_iter().find(|pod| active.starts_with(pod))?;
+        let path = format!("/api/v1/namespaces/{HOME}/pods/{pod}:9001/proxy/metrics");
         let text = node.kubectl(&["get", "--raw", &path]).await.stdout;
         let value =
-            text.lines().find_map(|line| line.strip_prefix("configurable_agents_probes_finished_total "));
-        value.and_then(|value| value.trim().parse::<u64>().ok()).unwrap_or_default()
+            text.lines().find_map(|line| line.strip_prefix("configurable_agents_probes_started_total "));
+        value?.trim().parse::<u64>().ok()
     };
-    let from = count().await;
-    eventually(SOON, "probes go on", async || count().await >= from + 4).await;
+    let from = eventually(SOON, "the active replica counts its probes", &count).await;
+    eventually(SOON, "probes go on", async || count().await.is_some_and(|now| now >= from + 4)).await;
 }
 
 pub async fn orchestrator_deleted(node: &Node) {
@@ -131,8 +133,15 @@ pub async fn active_killed(node: &Node) {
 /// the new one for another until what the old one said has expired (the ttl, 60 s).
 pub async fn lease_deleted(node: &Node) {
     let before = conditions_of(node, "scout").await;
-    node.kubectl(&["delete", "lease", "-n", HOME, &lease()]).await.ok();
+    let name = lease();
+    let release = async || {
+        let annotation = "{.metadata.annotations.meta\\.helm\\.sh/release-name}";
+        node.field(&["lease", "-n", HOME, &name], annotation).await
+    };
+    assert_eq!(release().await, RELEASE);
+    node.kubectl(&["delete", "lease", "-n", HOME, &name]).await.ok();
     eventually(SOON, "the Lease is there again", async || !holder(node).await.is_empty()).await;
+    assert_eq!(release().await, RELEASE, "made anew it is still of the release, and goes with it");
     let began = Instant::now();
     some_probes_later(node).await;
     let registered = async || conditions_of(node, "scout").await["Registered"].0 == "True";

@@ -117,10 +117,6 @@ async fn from_install_to_uninstall_the_product_works_under_restricted_pods_and_d
     step("the Lease is deleted");
     outage::lease_deleted(&node).await;
 
-    // Made anew by the program it lacks the release's labels, and would stay behind: an upgrade gives them back.
-    let again = ["upgrade", RELEASE, &chart(), "-n", HOME, "--reuse-values", "--wait", "--timeout", "2m"];
-    node.helm(Helm::Four, &again).await.ok();
-
     step("a second release in another namespace");
     second_release(&node).await;
 
@@ -153,8 +149,8 @@ async fn second_release(node: &Node) {
     assert_eq!(alive(node, "team-a.second").await, None, "the first release's registry does not hold it");
     assert_eq!(conditions_of(node, "scout").await["Ready"], before);
     let holder = async |namespace: &str| {
-        node.field(&["lease", "-n", namespace, &workload("", "orchestrator")[1..]], "{.spec.holderIdentity}")
-            .await
+        let lease = format!("{RELEASE}-configurable-agents");
+        node.field(&["lease", "-n", namespace, &lease], "{.spec.holderIdentity}").await
     };
     let (first, second) = (holder(HOME).await, holder(other).await);
     assert!(!first.is_empty() && !second.is_empty() && first != second, "{first} {second}");

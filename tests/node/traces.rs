@@ -33,6 +33,7 @@ fn machine() -> BTreeSet<String> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_node_whose_first_process_was_killed_leaves_nothing_behind() {
+    crate::bed::clean();
     let before = machine();
     let node = Node::start().await;
     let dir = node.dir().to_owned();
