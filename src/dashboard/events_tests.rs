@@ -25,7 +25,7 @@ fn site() -> Site {
             view: View::new(now),
             system: Arc::new(move || system.clone()),
             records: Records::new(None, now),
-            followers: Default::default(),
+            followers: prometheus_client::metrics::gauge::Gauge::default(),
         },
         streams: Arc::new(tokio::sync::Semaphore::new(1)),
         counts: Arc::new(Mutex::new(None)),

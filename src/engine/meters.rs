@@ -134,4 +134,20 @@ mod tests {
             count: 1
         }));
     }
+
+    /// 10,000 probes a second must not notice that they are counted.
+    #[test]
+    fn counting_an_outcome_takes_less_than_ten_microseconds() {
+        let meters = Meters::default();
+        let failure = Failure { reason: Reason::ConnectionRefused, message: String::new() };
+        let (asked, outcome) = (Asked::of("http"), Outcome::Failed(failure));
+        let started = std::time::Instant::now();
+        for _ in 0..100_000 {
+            meters.ended(asked, &outcome, Duration::from_millis(3));
+            meters.late.observe(0.001);
+        }
+        let took = started.elapsed();
+        assert!(took < Duration::from_secs(1), "100,000 took {took:?}");
+        assert_eq!(meters.outcomes()[0].count, 100_000);
+    }
 }

@@ -54,7 +54,7 @@ pub(super) struct Outbox {
     claimants: HashMap<String, BTreeSet<(Timestamp, String, EndpointId)>>,
     /// Ids to be said something of, and since when.
     dirty: BTreeMap<String, Instant>,
-    /// How long what was said had waited, since somebody last asked.
+    /// How long what the registry took had waited, since somebody last asked.
     waited: Vec<Duration>,
     answers: HashMap<String, Answer>,
     /// What the registry is believed to hold of us.
@@ -157,7 +157,8 @@ impl Outbox {
         self.claims.get(owner).map(|claim| &claim.wanted)
     }
 
-    fn mark_if_different(&mut self, agent_id: &str) {
+    /// Answers how long it had waited, when there is nothing to be said of it any more.
+    fn mark_if_different(&mut self, agent_id: &str) -> Option<Duration> {
         let settled = match (self.wanted(agent_id), self.answers.get(agent_id)) {
             (Some(Wanted::AsItIs), _) => true,
             // Also what a snapshot told us that is held without our having said it.
@@ -170,9 +171,9 @@ impl Outbox {
         };
         if !settled {
             self.dirty.entry(agent_id.to_owned()).or_insert_with(Instant::now);
-        } else if let Some(since) = self.dirty.remove(agent_id) {
-            self.waited.push(since.elapsed());
+            return None;
         }
+        self.dirty.remove(agent_id).map(|since| since.elapsed())
     }
 
     /// Since when the oldest has waited.
@@ -180,7 +181,7 @@ impl Outbox {
         self.dirty.values().min().copied()
     }
 
-    /// How long what was said had waited, since this was last called.
+    /// How long what the registry took had waited, since this was last called.
     pub fn take_waited(&mut self) -> Vec<Duration> {
         std::mem::take(&mut self.waited)
     }
@@ -242,7 +243,8 @@ impl Outbox {
                 // An answer to a question that was not asked.
                 _ => {}
             }
-            self.mark_if_different(id);
+            let waited = self.mark_if_different(id);
+            self.waited.extend(waited);
             touched.extend(self.owner(id).cloned());
         }
         touched

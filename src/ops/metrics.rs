@@ -250,7 +250,7 @@ fn classic(text: &str) -> String {
         let family = line.strip_prefix("# HELP ").or_else(|| line.strip_prefix("# TYPE "));
         match family.and_then(|rest| rest.split(' ').next()) {
             Some(name) if counters.contains(name) => {
-                classic.push_str(&line.replacen(name, &format!("{name}_total"), 1))
+                classic.push_str(&line.replacen(name, &format!("{name}_total"), 1));
             }
             None if line.starts_with('#') => continue,
             _ => classic.push_str(line),

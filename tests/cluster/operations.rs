@@ -1,4 +1,4 @@
-//! What the metrics of cluster mode say when the API server, a right or the active replica goes.
+//! What the metrics of cluster mode say when the API server, a right or the active replica goes, and which alerts fire.
 
 use std::net::Ipv4Addr;
 use std::time::Duration;
@@ -6,9 +6,17 @@ use std::time::Duration;
 use serde_json::json;
 
 use crate::bed::{Bed, Orchestrator, aep, target};
+use crate::support::prometheus::{Prometheus, program};
 use crate::support::{Behaviour, TestAgent, Version, eventually};
 
-const SOON: Duration = Duration::from_secs(60);
+const SOON: Duration = Duration::from_mins(1);
+
+/// The alert fires, or is gone; nothing without Prometheus.
+async fn alert(prometheus: Option<&Prometheus>, name: &str, fires: bool) {
+    if let Some(prometheus) = prometheus {
+        prometheus.alert(name, fires).await;
+    }
+}
 
 /// Waits until a sample is as it should be.
 async fn shows(orchestrator: &Orchestrator, sample: &str, good: impl Fn(u64) -> bool) {
@@ -48,6 +56,13 @@ async fn each_metric_of_cluster_mode_moves_when_its_thing_happens() {
     assert_eq!(second.metric("leader").await, 0);
     assert_eq!(second.metric("endpoints{namespace=\"default\",status=\"ready\"}").await, 0);
 
+    let prometheus = match program("prometheus") {
+        Some(program) => Some(Prometheus::start(&program, &[first.port, second.port]).await),
+        None => None,
+    };
+    let prometheus = prometheus.as_ref();
+    alert(prometheus, "AgentOrchestratorDown", false).await;
+
     // A right is gone: the status cannot be written.
     let binding = "configurable-agents-orchestrator";
     bed.plane.kubectl(&["delete", "clusterrolebinding", binding]).await.ok();
@@ -55,6 +70,7 @@ async fn each_metric_of_cluster_mode_moves_when_its_thing_happens() {
     shows(&first, "reconcile_errors_total{error=\"forbidden\"}", any).await;
     shows(&first, "api_requests_total{verb=\"patch\",code=\"403\"}", any).await;
     shows(&first, "status_writes_total{result=\"error\"}", any).await;
+    alert(prometheus, "AgentStatusWritesFailing", true).await;
     bed.install_rights().await;
     let failing = [
         "get",
@@ -68,6 +84,8 @@ async fn each_metric_of_cluster_mode_moves_when_its_thing_happens() {
     eventually(SOON, "the status is written", async || bed.plane.kubectl(&failing).await.stdout == "False")
         .await;
 
+    alert(prometheus, "AgentStatusWritesFailing", false).await;
+
     // The API server is gone.
     bed.plane.stop_apiserver().await;
     shows(&first, "watch_failing_seconds{watch=\"agentendpoints\"}", any).await;
@@ -75,7 +93,9 @@ async fn each_metric_of_cluster_mode_moves_when_its_thing_happens() {
     shows(&first, "lease_renewals_total{result=\"error\"}", any).await;
     shows(&first, "api_requests_total{verb=\"get\",code=\"error\"}", any).await;
     shows(&first, "check_ok{check=\"agentendpoints\"}", |value| value == 0).await;
+    alert(prometheus, "AgentCheckFailing", true).await;
     bed.plane.start_apiserver().await;
+    alert(prometheus, "AgentCheckFailing", false).await;
     shows(&first, "watch_failing_seconds{watch=\"agentendpoints\"}", |value| value == 0).await;
     shows(&first, "check_ok{check=\"agentendpoints\"}", any).await;
 
@@ -84,4 +104,7 @@ async fn each_metric_of_cluster_mode_moves_when_its_thing_happens() {
     active.process.kill();
     shows(&waiting, "leader", any).await;
     shows(&waiting, "endpoints{namespace=\"default\",status=\"failing\"}", any).await;
+    alert(prometheus, "AgentOrchestratorDown", false).await;
+    waiting.process.kill();
+    alert(prometheus, "AgentOrchestratorDown", true).await;
 }

@@ -280,7 +280,7 @@ impl Fixture {
                 system.lock().unwrap().clone()
             }),
             records: Records::new(self.fetch.clone(), now),
-            followers: Default::default(),
+            followers: prometheus_client::metrics::gauge::Gauge::default(),
         }
     }
 

@@ -113,11 +113,11 @@ impl Bed {
     }
 
     /// Declares one endpoint in `default` with one target; `probe` is merged into its probe.
-    pub fn declare(&self, name: &str, port: u16, probe: serde_json::Value) {
+    pub fn declare(&self, name: &str, port: u16, probe: &serde_json::Value) {
         self.declare_in("default", name, "127.0.0.1", port, probe);
     }
 
-    pub fn declare_in(&self, namespace: &str, name: &str, host: &str, port: u16, more: serde_json::Value) {
+    pub fn declare_in(&self, namespace: &str, name: &str, host: &str, port: u16, more: &serde_json::Value) {
         let mut probe = json!({"periodSeconds": 1, "timeoutSeconds": 1, "failureThreshold": 1});
         probe.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
         let object = json!({

@@ -18,7 +18,7 @@ fn lines(text: &str) -> Vec<Value> {
 async fn every_line_parses_and_a_transition_names_its_object() {
     let bed = Bed::start().await;
     let good = agent();
-    bed.declare("research", good.port(), json!({}));
+    bed.declare("research", good.port(), &json!({}));
     std::fs::write(bed.manifests().join("bad.yaml"), "kind: [AgentEndpoint\n\"line\nbreak\u{7}").unwrap();
     let o = bed.orchestrator(&["--log-format=json"]).await;
     o.shows("endpoint_ready", &[("name", "research")], |value| value == 1.0).await;
@@ -53,7 +53,7 @@ async fn a_thousand_endpoints_at_rest_say_nothing_for_half_a_minute() {
             &format!("e{number}"),
             &host,
             address.port(),
-            json!({"periodSeconds": 5, "timeoutSeconds": 3}),
+            &json!({"periodSeconds": 5, "timeoutSeconds": 3}),
         );
         if number % 50 == 0 {
             // Fails in ever new words.
@@ -92,10 +92,10 @@ async fn the_level_is_changed_while_it_runs_and_only_where_operations_are() {
     assert_eq!(put(o.ops, "loud").await, (422, "`loud` is not a level\n".to_owned()));
     assert_eq!(put(o.ops, "debug").await, (200, "debug\n".to_owned()));
     let nobody = json!({"periodSeconds": 1});
-    bed.declare("nobody", 1, nobody);
+    bed.declare("nobody", 1, &nobody);
     eventually(Duration::from_secs(20), "lines of that level", async || debug() > 0).await;
     assert_eq!(put(o.ops, "info").await.0, 200);
     assert_eq!(get(o.ops, "/log-level", None).await, (200, "info\n".to_owned()));
-    assert_eq!(put(o.port, "debug").await.0, 404);
+    assert_eq!(put(o.port, "debug").await.0, 405, "the pages are read-only");
     assert_eq!(put(bed.registry.ops, "debug").await.0, 200);
 }

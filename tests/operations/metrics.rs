@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use crate::bed::{Bed, Orchestrator, SOON, Scrape, agent, get, lock, shows};
-use crate::prometheus::{program, run};
+use crate::support::prometheus::{program, run};
 use crate::support::{Behaviour, eventually};
 
 /// Seconds since 1970.
@@ -18,10 +18,10 @@ async fn probes_and_endpoints_are_counted_as_they_come_out() {
     let bed = Bed::start().await;
     let (good, hangs) = (agent(), agent());
     hangs.set(Behaviour::Hang);
-    bed.declare("good", good.port(), json!({}));
-    bed.declare("plain", good.port(), json!({"tcp": {}}));
-    bed.declare("hangs", hangs.port(), json!({}));
-    bed.declare_in("other", "nobody", "127.0.0.1", 1, json!({}));
+    bed.declare("good", good.port(), &json!({}));
+    bed.declare("plain", good.port(), &json!({"tcp": {}}));
+    bed.declare("hangs", hangs.port(), &json!({}));
+    bed.declare_in("other", "nobody", "127.0.0.1", 1, &json!({}));
     let o = bed.orchestrator(&["--max-in-flight-per-host=1"]).await;
     let any = |value: f64| value > 0.0;
     let passed = [("protocol", "http"), ("result", "passed")];
@@ -72,7 +72,7 @@ async fn probes_and_endpoints_are_counted_as_they_come_out() {
 async fn the_mirror_says_how_far_it_is_behind() {
     let mut bed = Bed::start().await;
     let good = agent();
-    bed.declare("good", good.port(), json!({}));
+    bed.declare("good", good.port(), &json!({}));
     let o = bed.orchestrator(&[]).await;
     let any = |value: f64| value > 0.0;
     for op in ["beat", "batch", "snapshot"] {
@@ -104,7 +104,7 @@ async fn the_mirror_says_how_far_it_is_behind() {
 async fn looks_and_writes_say_when_they_fail_and_checks_what_is_away() {
     let bed = Bed::start().await;
     let good = agent();
-    bed.declare("good", good.port(), json!({}));
+    bed.declare("good", good.port(), &json!({}));
     let o = bed.orchestrator(&[]).await;
     let any = |value: f64| value > 0.0;
     o.shows("reconcile_duration_seconds_count", &[], any).await;
@@ -181,7 +181,7 @@ async fn the_registry_counts_beats_writes_and_who_is_alive() {
 /// Everything that a scrape shows, after a little of everything happened.
 async fn busy() -> (Bed, Orchestrator) {
     let bed = Bed::start().await;
-    bed.declare("nobody", 1, json!({}));
+    bed.declare("nobody", 1, &json!({}));
     let o = bed.orchestrator(&[]).await;
     o.shows("endpoint_ready", &[("name", "nobody")], |value| value == 0.0).await;
     get(o.port, "/ui/", None).await;
@@ -228,7 +228,7 @@ async fn every_exposed_family_is_in_the_reference() {
 #[tokio::test(flavor = "multi_thread")]
 async fn series_of_single_endpoints_can_be_switched_off() {
     let bed = Bed::start().await;
-    bed.declare("nobody", 1, json!({}));
+    bed.declare("nobody", 1, &json!({}));
     let o = bed.orchestrator(&["--metrics-per-endpoint=false"]).await;
     o.shows("endpoints", &[("status", "failing")], |value| value == 1.0).await;
     eventually(SOON, "no series", async || {

@@ -93,7 +93,7 @@ async fn a_registry_that_cannot_store_is_alive_not_ready_and_well_again_by_itsel
 async fn its_own_port_for_operations_is_never_probed() {
     let bed = Bed::start().await;
     let orchestrator = bed.orchestrator(&[]).await;
-    bed.declare("itself", orchestrator.ops, serde_json::json!({"http": {"path": "/metrics"}}));
+    bed.declare("itself", orchestrator.ops, &serde_json::json!({"http": {"path": "/metrics"}}));
     let labels = [("name", "itself"), ("status", "rejected"), ("reason", "TargetNotPermitted")];
     orchestrator.shows("endpoint_info", &labels, |value| value > 0.5).await;
 }

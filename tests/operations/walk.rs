@@ -8,7 +8,7 @@ use serde_json::json;
 
 use crate::bed::{Bed, Orchestrator, SOON, agent, lock, read};
 use crate::console;
-use crate::prometheus::{Prometheus, program};
+use crate::support::prometheus::{Prometheus, program};
 use crate::support::{Behaviour, eventually};
 
 struct Walk {
@@ -63,7 +63,7 @@ impl Walk {
 async fn usual(flags: &[&str]) -> (Bed, Orchestrator, crate::support::TestAgent) {
     let bed = Bed::start().await;
     let good = agent();
-    bed.declare("research", good.port(), json!({}));
+    bed.declare("research", good.port(), &json!({}));
     let o = bed.orchestrator(flags).await;
     o.shows("endpoint_ready", &[("name", "research")], |value| value == 1.0).await;
     (bed, o, good)
@@ -82,8 +82,8 @@ async fn an_agent_that_does_not_answer_is_alerted_and_its_runbook_works() {
 #[tokio::test(flavor = "multi_thread")]
 async fn agents_that_fail_together_are_alerted_and_the_runbook_works() {
     let (bed, o, good) = usual(&[]).await;
-    bed.declare("second", good.port(), json!({}));
-    bed.declare("third", good.port(), json!({}));
+    bed.declare("second", good.port(), &json!({}));
+    bed.declare("third", good.port(), &json!({}));
     o.shows("endpoints", &[("status", "ready")], |value| value == 3.0).await;
     let Some(walk) = Walk::begin("AgentEndpointsDownInNamespace", &bed, &o).await else { return };
     good.stop().await;
@@ -112,9 +112,9 @@ async fn probes_that_do_not_end_are_alerted_and_the_runbook_works() {
     let Some(walk) = Walk::begin("AgentProbesStalled", &bed, &o).await else { return };
     let hangs = agent();
     hangs.set(Behaviour::Hang);
-    bed.declare("hangs", hangs.port(), json!({"periodSeconds": 3600, "timeoutSeconds": 3600}));
+    bed.declare("hangs", hangs.port(), &json!({"periodSeconds": 3600, "timeoutSeconds": 3600}));
     walk.fault_is_in().await;
-    bed.declare("hangs", hangs.port(), json!({"timeoutSeconds": 1}));
+    bed.declare("hangs", hangs.port(), &json!({"timeoutSeconds": 1}));
     walk.fault_is_out().await;
 }
 
@@ -122,8 +122,8 @@ async fn probes_that_do_not_end_are_alerted_and_the_runbook_works() {
 async fn probes_that_find_no_room_are_alerted_and_the_runbook_works() {
     let (bed, o, good) = usual(&["--max-in-flight-per-host=1"]).await;
     let Some(walk) = Walk::begin("AgentProbesLate", &bed, &o).await else { return };
-    bed.declare("second", good.port(), json!({}));
-    bed.declare("third", good.port(), json!({}));
+    bed.declare("second", good.port(), &json!({}));
+    bed.declare("third", good.port(), &json!({}));
     good.set(Behaviour::Hang);
     walk.fault_is_in().await;
     good.set(Behaviour::Ok);

@@ -27,6 +27,7 @@ pub mod kubectl;
 pub mod launch;
 pub mod listening;
 pub mod process;
+pub mod prometheus;
 pub mod proxy;
 pub mod stage;
 pub mod version;

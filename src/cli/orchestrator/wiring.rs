@@ -126,17 +126,14 @@ impl Wiring {
         let pages = dashboard::router(shown, settings);
         let calls = Some(self.instruments.calls);
         let serving = async {
-            match ops {
-                Some(ops) => {
-                    tokio::join!(
-                        server::serve(listener, pages, calls, stop.clone()),
-                        server::serve(ops, server::operations(self.shown), None, stop.clone())
-                    );
-                }
-                None => {
-                    server::serve(listener, server::router(self.shown).merge(pages), calls, stop.clone())
-                        .await
-                }
+            if let Some(ops) = ops {
+                tokio::join!(
+                    server::serve(listener, pages, calls, stop.clone()),
+                    server::serve(ops, server::operations(self.shown), None, stop.clone())
+                );
+            } else {
+                let both = server::router(self.shown).merge(pages);
+                server::serve(listener, both, calls, stop.clone()).await;
             }
         };
         tokio::join!(serving, keep_read(records, stop.clone()));

@@ -8,10 +8,13 @@ use std::time::Duration;
 use serde_json::Value;
 use tokio::io::AsyncWriteExt as _;
 
-use crate::bed::{SOON, get, read};
-use crate::support::children::Managed;
-use crate::support::{eventually, free_port, work_dir};
+use super::children::Managed;
+use super::{eventually, free_port, work_dir};
 
+const SOON: Duration = Duration::from_secs(30);
+const RULES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/charts/configurable-agents/files/rules.yaml");
+
+#[allow(clippy::print_stderr, reason = "what is left out says so")]
 /// A program of the Debian package `prometheus`; without it a test says so and ends, with CI=true it fails.
 pub fn program(name: &str) -> Option<PathBuf> {
     let path = PathBuf::from("/usr/bin").join(name);
@@ -40,8 +43,8 @@ pub async fn run(program: &Path, args: &[&str], stdin: Option<&str>) -> (bool, S
 }
 
 /// The rules with their times shortened: what takes minutes takes seconds.
-pub fn hurried() -> String {
-    let mut rules = read("charts/configurable-agents/files/rules.yaml");
+fn hurried() -> String {
+    let mut rules = std::fs::read_to_string(RULES).unwrap();
     let shorter = [
         ("for: 10m", "for: 2s"),
         ("for: 5m", "for: 2s"),
@@ -60,8 +63,10 @@ pub fn hurried() -> String {
 }
 
 /// A server that scrapes every second and knows our rules.
+#[derive(Debug)]
 pub struct Prometheus {
     port: u16,
+    client: reqwest::Client,
     process: Managed,
     _files: tempfile::TempDir,
 }
@@ -88,18 +93,24 @@ impl Prometheus {
                 "--log.level=warn",
             ]);
         });
-        let prometheus = Prometheus { port, process, _files: files };
+        rustls::crypto::ring::default_provider().install_default().ok();
+        let client = reqwest::Client::builder().timeout(Duration::from_secs(8)).no_proxy().build().unwrap();
+        let prometheus = Prometheus { port, client, process, _files: files };
         eventually(SOON, "prometheus is ready", async || {
-            let (status, text) = get(port, "/-/ready", None).await;
-            if status == 200 { Ok(()) } else { Err(format!("{text}\n{}", prometheus.process.tail())) }
+            prometheus.get("/-/ready").await.map(drop).ok_or_else(|| prometheus.process.tail())
         })
         .await;
         prometheus
     }
 
+    async fn get(&self, path: &str) -> Option<String> {
+        let answer = self.client.get(format!("http://127.0.0.1:{}{path}", self.port)).send().await.ok()?;
+        answer.error_for_status().ok()?.text().await.ok()
+    }
+
     /// The alerts that fire, with their labels.
     pub async fn firing(&self) -> Vec<Value> {
-        let (_, text) = get(self.port, "/api/v1/alerts", None).await;
+        let text = self.get("/api/v1/alerts").await.unwrap_or_default();
         let answer: Value = serde_json::from_str(&text).unwrap_or_default();
         let alerts = answer["data"]["alerts"].as_array().cloned().unwrap_or_default();
         alerts.into_iter().filter(|alert| alert["state"] == "firing").collect()
@@ -108,7 +119,7 @@ impl Prometheus {
     /// Waits until an alert fires, or does not any more.
     pub async fn alert(&self, name: &str, fires: bool) {
         let what = format!("{name} {}", if fires { "fires" } else { "is gone" });
-        eventually(Duration::from_secs(120), &what, async || {
+        eventually(Duration::from_mins(2), &what, async || {
             let firing = self.firing().await;
             let found = firing.iter().any(|alert| alert["labels"]["alertname"] == name);
             if found == fires { Ok(()) } else { Err(format!("firing: {firing:?}")) }
