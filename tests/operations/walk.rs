@@ -4,11 +4,13 @@
 
 use std::time::Duration;
 
+use rustls::version::TLS13;
 use serde_json::json;
 
 use crate::bed::{Bed, Orchestrator, SOON, agent, lock, read};
 use crate::console;
 use crate::support::prometheus::{Prometheus, program};
+use crate::support::tls::{Authority, TlsAgent};
 use crate::support::{Answer, Behaviour, TestDns, eventually};
 
 struct Walk {
@@ -147,6 +149,31 @@ async fn an_outage_of_our_own_is_alerted_and_the_runbook_works() {
     walk.fault_is_in().await;
     o.shows("endpoints", &[("status", "ready")], |value| value == 7.0).await;
     dns.set_everything(None);
+    walk.fault_is_out().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_certificate_that_ends_soon_is_alerted_and_the_runbook_works() {
+    let bed = Bed::start().await;
+    let authority = Authority::new();
+    let ends =
+        |year| authority.issue(&["localhost"], move |of| of.not_after = rcgen::date_time_ymd(year, 1, 1));
+    // The operator looks far ahead, so that the certificate does not have to be made anew every fortnight.
+    let agent = TlsAgent::start(ends(2199).config(&[&TLS13], None)).await;
+    let bundle = json!({
+        "apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "authority", "namespace": "default"},
+        "data": {"ca.crt": authority.pem},
+    });
+    std::fs::write(bed.manifests().join("authority.json"), bundle.to_string()).unwrap();
+    let tls = json!({"caRef": {"kind": "ConfigMap", "name": "authority", "key": "ca.crt"}, "serverName": "localhost"});
+    bed.declare("research", agent.port(), json!({"tls": tls}));
+    let o = bed.orchestrator(&["--certificate-expiry-days=36500"]).await;
+    let named = [("name", "research")];
+    o.shows("endpoint_tls_not_after_timestamp_seconds", &named, |at| at == 7_226_582_400.0).await;
+    let Some(walk) = Walk::begin("AgentCertificateExpiringSoon", &bed, &o).await else { return };
+    agent.set_config(ends(2099).config(&[&TLS13], None));
+    walk.fault_is_in().await;
+    agent.set_config(ends(2199).config(&[&TLS13], None));
     walk.fault_is_out().await;
 }
 
