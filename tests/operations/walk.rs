@@ -141,7 +141,7 @@ async fn an_outage_of_our_own_is_alerted_and_the_runbook_works() {
     for n in 1..=6 {
         let host = format!("agent-{n}.test");
         dns.set_addresses(&host, &[std::net::Ipv4Addr::LOCALHOST.into()]);
-        bed.declare_in("default", &format!("agent-{n}"), &host, good.port(), json!({"failureThreshold": 3}));
+        bed.declare_in("default", &format!("agent-{n}"), &host, good.port(), &json!({"failureThreshold": 3}));
     }
     o.shows("endpoints", &[("status", "ready")], |value| value == 7.0).await;
     let Some(walk) = Walk::begin("ProbeInfrastructureSuspect", &bed, &o).await else { return };
@@ -156,24 +156,26 @@ async fn an_outage_of_our_own_is_alerted_and_the_runbook_works() {
 async fn a_certificate_that_ends_soon_is_alerted_and_the_runbook_works() {
     let bed = Bed::start().await;
     let authority = Authority::new();
+    let since_1970 = std::time::UNIX_EPOCH.elapsed().unwrap();
+    let year = 1970 + i32::try_from(since_1970.as_secs() / 31_556_952).unwrap();
     let ends =
         |year| authority.issue(&["localhost"], move |of| of.not_after = rcgen::date_time_ymd(year, 1, 1));
-    // The operator looks far ahead, so that the certificate does not have to be made anew every fortnight.
-    let agent = TlsAgent::start(ends(2199).config(&[&TLS13], None)).await;
+    let far = ends(year + 50).config(&[&TLS13], None);
+    let agent = TlsAgent::start(far.clone()).await;
     let bundle = json!({
         "apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "authority", "namespace": "default"},
         "data": {"ca.crt": authority.pem},
     });
     std::fs::write(bed.manifests().join("authority.json"), bundle.to_string()).unwrap();
     let tls = json!({"caRef": {"kind": "ConfigMap", "name": "authority", "key": "ca.crt"}, "serverName": "localhost"});
-    bed.declare("research", agent.port(), json!({"tls": tls}));
-    let o = bed.orchestrator(&["--certificate-expiry-days=36500"]).await;
-    let named = [("name", "research")];
-    o.shows("endpoint_tls_not_after_timestamp_seconds", &named, |at| at == 7_226_582_400.0).await;
+    bed.declare("research", agent.port(), &json!({"tls": tls}));
+    let o = bed.orchestrator(&["--certificate-expiry-days=1000"]).await;
+    let in_decades = since_1970.as_secs_f64() + 1.5e9;
+    o.shows("endpoint_tls_not_after_timestamp_seconds", &[("name", "research")], |at| at > in_decades).await;
     let Some(walk) = Walk::begin("AgentCertificateExpiringSoon", &bed, &o).await else { return };
-    agent.set_config(ends(2099).config(&[&TLS13], None));
+    agent.set_config(ends(year + 2).config(&[&TLS13], None));
     walk.fault_is_in().await;
-    agent.set_config(ends(2199).config(&[&TLS13], None));
+    agent.set_config(far);
     walk.fault_is_out().await;
 }
 
