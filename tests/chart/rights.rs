@@ -169,17 +169,22 @@ fn aggregation_to_editors_has_to_be_asked_for() {
     assert_eq!(labels(&["--set", "userRoles.aggregateToView=false"], ":view"), set(&[]));
 }
 
-/// What a status tells a tenant to bind is a role that is there.
+/// What a status tells a tenant to bind is a role that is there, of the kind that it says.
 #[test]
 fn the_orchestrator_names_the_roles_that_the_chart_ships() {
-    let objects = rendered(&[]);
-    let roles: Vec<&str> = of_kind(&objects, "ClusterRole").into_iter().map(name).collect();
-    let variables = &of_kind(&objects, "Deployment")[0]["spec"]["template"]["spec"]["containers"][0]["env"];
-    for (variable, suffix) in
-        [("SECRET_READER_ROLE", ":secret-reader"), ("CONFIGMAP_READER_ROLE", ":configmap-reader")]
-    {
-        let variable = variables.as_array().unwrap().iter().find(|found| found["name"] == variable).unwrap();
-        let value = variable["value"].as_str().unwrap();
-        assert!(value.ends_with(suffix) && roles.contains(&value), "{value}: {roles:?}");
+    for (set, kind) in [(&[][..], "ClusterRole"), (&["--set", "watchNamespaces={team-a}"], "Role")] {
+        let objects = rendered(set);
+        let roles: Vec<&str> = of_kind(&objects, kind).into_iter().map(name).collect();
+        let variables =
+            &of_kind(&objects, "Deployment")[0]["spec"]["template"]["spec"]["containers"][0]["env"];
+        for (variable, suffix) in
+            [("SECRET_READER_ROLE", ":secret-reader"), ("CONFIGMAP_READER_ROLE", ":configmap-reader")]
+        {
+            let variable =
+                variables.as_array().unwrap().iter().find(|found| found["name"] == variable).unwrap();
+            let value = variable["value"].as_str().unwrap();
+            let role = if kind == "Role" { value.strip_prefix("Role/").unwrap_or_default() } else { value };
+            assert!(role.ends_with(suffix) && roles.contains(&role), "{value}: {roles:?}");
+        }
     }
 }
