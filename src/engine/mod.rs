@@ -129,11 +129,6 @@ impl Engine {
         self.table().states(endpoint)
     }
 
-    /// When the certificates end that targets showed with their last answers: of each endpoint the first to end.
-    pub fn certificates(&self) -> HashMap<EndpointId, Timestamp> {
-        self.table().certificates()
-    }
-
     /// Hints that an endpoint's state changed. There is one stream of them: take it once.
     pub fn changes(&self) -> Changes {
         self.shared.changes.clone()

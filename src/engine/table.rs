@@ -258,15 +258,6 @@ impl Table {
         }
     }
 
-    pub fn certificates(&self) -> HashMap<EndpointId, Timestamp> {
-        let mut first = HashMap::new();
-        for (id, (_, keys)) in &self.endpoints {
-            let shown = keys.iter().filter_map(|key| self.entries.get(key)?.machine.certificate());
-            first.extend(shown.map(|certificate| certificate.ends).min().map(|ends| (id.clone(), ends)));
-        }
-        first
-    }
-
     pub fn known(&self) -> HashSet<EndpointId> {
         self.endpoints.keys().cloned().collect()
     }
