@@ -88,7 +88,17 @@ const RULES: &[(&str, &[&str], &[&str])] = &[
     (
         "ops",
         &[],
-        &["axum", "clap", "prometheus_client", "tokio", "tokio_util", "tower_http", "tracing_subscriber"],
+        &[
+            "axum",
+            "clap",
+            "hyper",
+            "hyper_util",
+            "prometheus_client",
+            "tokio",
+            "tokio_util",
+            "tower_http",
+            "tracing_subscriber",
+        ],
     ),
     (
         "cli",

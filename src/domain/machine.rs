@@ -304,7 +304,8 @@ impl Machine {
     }
 
     fn not_asked(&mut self, failure: &Failure, thresholds: Thresholds) {
-        if self.state.has_verdict() {
+        // That our side is suspected is not made known better by our side's fault.
+        if self.state.has_verdict() || self.state.is_suspect() {
             return;
         }
         self.unknown.fail(failure.reason);

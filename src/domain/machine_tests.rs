@@ -188,3 +188,24 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_target_that_failed_with_most_others_needs_the_threshold_whatever_we_could_not_ask_since() {
+    let thresholds = Thresholds { failure: 3, success: 1 };
+    let failure = |reason| Failure { reason, message: "m".to_owned() };
+    let restored =
+        TargetState::restore(StatusWord::Unknown, Reason::ProbeInfrastructureSuspect, "m").unwrap();
+    let mut machine = Machine::from_state(restored);
+    let mut step = |outcome: &Outcome| {
+        machine.step(outcome, thresholds, Duration::from_secs(1));
+        machine.state().summary().1
+    };
+    for _ in 0..5 {
+        let outcome = Outcome::NotAsked(failure(Reason::DNSResolverUnavailable));
+        assert_eq!(step(&outcome), Reason::ProbeInfrastructureSuspect);
+    }
+    let failed = Outcome::Failed(failure(Reason::ConnectTimeout));
+    assert_eq!(step(&failed), Reason::ProbeInfrastructureSuspect);
+    assert_eq!(step(&failed), Reason::ProbeInfrastructureSuspect);
+    assert_eq!(step(&failed), Reason::ConnectTimeout);
+}

@@ -1,6 +1,7 @@
 //! The engine's table: targets, their timers, and who waits for what. Nothing here waits or spawns.
 
 mod guard;
+mod readings;
 
 pub(super) use guard::Look;
 
@@ -9,7 +10,6 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use jiff::Timestamp;
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 use tokio_util::time::{DelayQueue, delay_queue};
@@ -83,6 +83,10 @@ struct Entry {
     failing_since: Option<Duration>,
     /// What is said of it while our own side is suspected.
     held: Option<guard::Held>,
+    /// Canaries vouched for us while it failed, and it has not passed since then.
+    vouched: bool,
+    /// The newest outcome was that we could not ask.
+    blind: bool,
     /// Of the last probe that passed.
     latency: Option<Duration>,
 }
@@ -140,24 +144,6 @@ impl Table {
         self.origin.elapsed()
     }
 
-    pub fn waiting(&self) -> usize {
-        self.ready.len() + self.hosts.values().map(|host| host.waiting.len()).sum::<usize>()
-    }
-
-    pub fn shortest_period(&self) -> Option<Duration> {
-        self.entries.values().filter(|entry| entry.timer.is_some()).map(|entry| entry.spec.period).min()
-    }
-
-    /// Of each endpoint the slowest latency, and the certificate that ends first.
-    pub fn measured(&self) -> HashMap<EndpointId, (Option<Duration>, Option<Timestamp>)> {
-        let of = |keys: &Vec<Key>| {
-            let entries = || keys.iter().filter_map(|key| self.entries.get(key));
-            let ends = entries().filter_map(|entry| Some(entry.machine.certificate()?.ends)).min();
-            (entries().filter_map(|entry| entry.latency).max(), ends)
-        };
-        self.endpoints.iter().map(|(id, (_, keys))| (id.clone(), of(keys))).collect()
-    }
-
     pub fn pace(&mut self) -> Pace {
         self.pulse.pace(self.origin.elapsed())
     }
@@ -199,6 +185,8 @@ impl Table {
     ) -> Key {
         let key = Key(self.next_key);
         self.next_key += 1;
+        let remote = is_remote(target);
+        let held = state.as_ref().and_then(|state| self.held_from_start(state, remote));
         self.entries.insert(
             key,
             Entry {
@@ -211,9 +199,11 @@ impl Table {
                 slot: Duration::ZERO,
                 timer: None,
                 activity: Activity::Idle,
-                remote: is_remote(target),
+                remote,
                 failing_since: None,
-                held: None,
+                held,
+                vouched: false,
+                blind: false,
                 latency: None,
             },
         );

@@ -7,6 +7,7 @@ pub mod looks;
 pub mod metrics;
 pub mod server;
 pub mod shutdown;
+pub mod sockets;
 
 /// The commit that this was built from, where the build was told it (`CONFIGURABLE_AGENTS_COMMIT`).
 pub const COMMIT: &str = match option_env!("CONFIGURABLE_AGENTS_COMMIT") {

@@ -19,6 +19,10 @@ use super::calls::{self, Calls};
 use super::health::Health;
 use super::logs;
 use super::metrics::{Form, Metrics};
+use super::sockets;
+
+/// For calls that run when the end begins: pages that follow changes never end by themselves.
+const GRACE: Duration = Duration::from_secs(2);
 
 /// Asks for what has to be asked for before it is shown.
 pub type Refresh = Arc<dyn Fn() -> BoxFuture<'static, ()> + Send + Sync>;
@@ -107,19 +111,5 @@ pub async fn serve(listener: TcpListener, routes: Router, calls: Option<Calls>, 
     if let Some(calls) = calls {
         router = router.layer(axum::middleware::from_fn_with_state(calls, calls::count));
     }
-    let stopping = shutdown.clone();
-    let served = axum::serve(listener, router.into_make_service_with_connect_info::<SocketAddr>())
-        .with_graceful_shutdown(async move { stopping.cancelled().await })
-        .into_future();
-    tokio::select! {
-        result = served => {
-            if let Err(error) = result {
-                tracing::error!(error = %error, "the HTTP server ended");
-            }
-        }
-        () = async {
-            shutdown.cancelled().await;
-            tokio::time::sleep(Duration::from_secs(2)).await;
-        } => {}
-    }
+    sockets::serve(listener, router, &shutdown, GRACE).await;
 }

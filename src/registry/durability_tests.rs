@@ -10,7 +10,8 @@ use axum::Router;
 
 use super::meters::Meters;
 use super::store::Store;
-use super::{Access, DatabaseUrl, router, serve};
+use super::{Access, DatabaseUrl, GRACE, router};
+use crate::ops::sockets;
 
 /// Tells the traced process where its database is, and whether it should wait for the disk.
 const DATABASE: &str = "TRACED_DATABASE";
@@ -35,7 +36,7 @@ async fn the_traced_process_serves_until_its_input_ends() {
     let router = router::router(store.clone(), Access::Anonymous, &Meters::default(), Router::new());
     let ended = tokio::task::spawn_blocking(|| std::io::stdin().read_to_end(&mut Vec::new()));
     tokio::select! {
-        () = serve::serve(listener, router, &shutdown) => {}
+        () = sockets::serve(listener, router, &shutdown, GRACE) => {}
         _ = ended => {}
     }
     store.close().await;

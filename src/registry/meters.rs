@@ -10,7 +10,9 @@ use axum::response::Response;
 use futures::FutureExt as _;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
+use tokio::time::Instant;
 
+use super::problem::StoreFailed;
 use super::store::{States, Store};
 use crate::ops::calls::Calls;
 use crate::ops::health::{Check, Health};
@@ -21,7 +23,9 @@ use crate::ops::server::Shown;
 type Label = [(&'static str, &'static str); 1];
 
 /// A scrape or a probe waits no longer for the store.
-const PATIENCE: Duration = Duration::from_secs(3);
+const PATIENCE: Duration = Duration::from_secs(2);
+/// What the store said is told again for so long.
+const FRESH: Duration = Duration::from_secs(1);
 
 /// The instruments; clones share them.
 #[derive(Clone)]
@@ -32,6 +36,8 @@ pub(super) struct Meters {
     /// The last write's result.
     failed: Arc<Mutex<Option<String>>>,
     states: Arc<Mutex<Option<States>>>,
+    /// When the store was last asked; held while it is.
+    asked: Arc<tokio::sync::Mutex<Option<Instant>>>,
 }
 
 impl Default for Meters {
@@ -44,7 +50,14 @@ impl Default for Meters {
         for result in ["ok", "error"] {
             let _ = writes.get_or_create(&[("result", result)]);
         }
-        Meters { calls: Calls::default(), heartbeats, writes, failed: Arc::default(), states: Arc::default() }
+        Meters {
+            calls: Calls::default(),
+            heartbeats,
+            writes,
+            failed: Arc::default(),
+            states: Arc::default(),
+            asked: Arc::default(),
+        }
     }
 }
 
@@ -96,7 +109,12 @@ impl Meters {
         Shown { health, metrics, refresh: Some(refresh) }
     }
 
+    /// Whoever looks often is told what was seen lately: the store's readers are few.
     async fn ask(&self, store: &Store, checks: &Health) {
+        let mut asked = self.asked.lock().await;
+        if asked.is_some_and(|asked| asked.elapsed() < FRESH) {
+            return;
+        }
         let states = tokio::time::timeout(PATIENCE, store.states()).await;
         let failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let check = match (&states, failed) {
@@ -107,6 +125,7 @@ impl Meters {
         };
         checks.set("store", check);
         *self.states.lock().unwrap_or_else(PoisonError::into_inner) = states.ok().and_then(Result::ok);
+        *asked = Some(Instant::now());
     }
 }
 
@@ -127,7 +146,8 @@ pub(super) async fn count(State(meters): State<Meters>, request: Request, next: 
     }
     if writes && status.is_success() {
         meters.wrote(None);
-    } else if writes && status.is_server_error() {
+    } else if writes && response.extensions().get::<StoreFailed>().is_some() {
+        // Not every 5xx: a caller that does not send its body gets one, too.
         meters.wrote(Some(format!("the last write was answered with {}", status.as_u16())));
     }
     response

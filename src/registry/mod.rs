@@ -2,7 +2,7 @@
 //! store of records. It looks at no agent itself; it keeps what agents and orchestrators say.
 //!
 //! ```text
-//! serve (socket) → router (layers: panic, timeout, access) → wire | v1 (handlers) → store (SQL)
+//! ops::sockets → router (layers: panic, timeout, access) → wire | v1 (handlers) → store (SQL)
 //! ```
 
 mod access;
@@ -16,13 +16,13 @@ mod meters;
 mod problem;
 mod retention;
 mod router;
-mod serve;
 pub mod store;
 pub mod v1;
 pub mod wire;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -37,7 +37,7 @@ use axum::Router;
 
 use crate::ops::health::Health;
 use crate::ops::metrics::{Described, Metrics};
-use crate::ops::server;
+use crate::ops::{server, sockets};
 use meters::Meters;
 use store::Store;
 
@@ -73,6 +73,9 @@ impl std::fmt::Debug for Settings {
             .finish_non_exhaustive()
     }
 }
+
+/// For calls that run when the end begins.
+const GRACE: Duration = Duration::from_secs(5);
 
 /// Opens the socket that [`run`] serves.
 pub async fn bind(address: SocketAddr) -> Result<TcpListener, Error> {
@@ -120,7 +123,7 @@ pub async fn run_with_ops(
         }
     };
     tokio::join!(
-        serve::serve(listener, router, &shutdown),
+        sockets::serve(listener, router, &shutdown, GRACE),
         retention::run(&store, &meters, &shutdown),
         operations
     );

@@ -19,7 +19,14 @@ pub(super) struct Problem {
     #[serde(serialize_with = "as_number")]
     status: StatusCode,
     detail: String,
+    /// It is the store's.
+    #[serde(skip)]
+    of_store: bool,
 }
+
+/// Marks an answer that the store is to blame for.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct StoreFailed;
 
 impl Problem {
     pub(super) fn new(status: StatusCode, detail: impl Into<String>) -> Problem {
@@ -28,6 +35,7 @@ impl Problem {
             title: status.canonical_reason().unwrap_or("Error"),
             status,
             detail: detail.into(),
+            of_store: false,
         }
     }
 
@@ -55,20 +63,21 @@ impl From<Refusal> for Problem {
             Refusal::StaleStamp { .. } => (STALE_STAMP, "A newer write was accepted"),
             Refusal::SnapshotGap { .. } => (SNAPSHOT_GAP, "The snapshot page does not follow"),
         };
-        Problem { kind, title, status: StatusCode::CONFLICT, detail: refusal.to_string() }
+        Problem { kind, title, status: StatusCode::CONFLICT, detail: refusal.to_string(), of_store: false }
     }
 }
 
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Problem {
-        match &error {
-            // What SQLite says is for the operator, not for every caller.
+        let detail = match &error {
+            // What the database says is for the operator, not for every caller.
             StoreError::Read(cause) => {
                 tracing::error!(cause = %cause, "the store did not answer a read");
-                Problem::unavailable("the database did not answer")
+                "the database did not answer".to_owned()
             }
-            StoreError::NotStored | StoreError::Closed => Problem::unavailable(error.to_string()),
-        }
+            StoreError::NotStored | StoreError::Closed => error.to_string(),
+        };
+        Problem { of_store: true, ..Problem::unavailable(detail) }
     }
 }
 
@@ -86,6 +95,9 @@ impl IntoResponse for Problem {
                 headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
             }
             _ => {}
+        }
+        if self.of_store {
+            response.extensions_mut().insert(StoreFailed);
         }
         response
     }

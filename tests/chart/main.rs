@@ -9,6 +9,7 @@ mod deploy;
 mod flows;
 mod helm;
 mod objects;
+mod postgres;
 mod refusals;
 mod rights;
 mod servers;

@@ -164,8 +164,20 @@ fn named_value(component: &str, line: &str) -> Option<String> {
 }
 
 /// The value of the Helm chart that sets a flag: read off the component's template.
-fn helm_value(component: &str, template: &str, flag: &str) -> String {
+fn helm_value(component: &str, template: &str, flag: &str, variable: &str) -> String {
     let lines: Vec<&str> = template.lines().map(|line| line.trim().trim_start_matches("- ")).collect();
+    // A variable that the chart sets wins over the file; its value may be named below, in a reference to a Secret.
+    let named = |line: &&str| {
+        line.strip_prefix("name: ").is_some_and(|name| {
+            name == variable
+                || name.split("}}_").nth(1).is_some_and(|end| variable.ends_with(&format!("_{end}")))
+        })
+    };
+    if let Some(at) = lines.iter().position(named).filter(|_| !variable.is_empty()) {
+        let secret = lines[at..].iter().take(4).find(|line| line.starts_with("name: {{ ."));
+        let found = secret.and_then(|line| named_value(component, line));
+        return found.map_or_else(|| "(the chart)".to_owned(), |name| format!("`{name}`"));
+    }
     let flag = format!("--{flag}");
     let sets = |line: &&str| line.trim_matches('\'').split('=').next() == Some(flag.as_str());
     let Some(at) = lines.iter().position(sets) else {
@@ -188,7 +200,9 @@ fn settings(command: &clap::Command, component: &str, template: Option<&str>, te
     for arg in long(command) {
         let (name, variable, default, help) = cells(arg);
         let helm = template
-            .map(|template| format!("{} | ", helm_value(component, template, &name)))
+            .map(|template| {
+                format!("{} | ", helm_value(component, template, &name, variable.trim_matches('`')))
+            })
             .unwrap_or_default();
         writeln!(text, "| `--{name}` | {variable} | {helm}{default} | {help} |").unwrap();
     }

@@ -23,8 +23,8 @@ pub struct Probe {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tcp: Option<TcpProbe>,
 
-    /// Asks the gRPC health service, grpc.health.v1, over HTTP/2 without TLS. At most one of `http`, `tcp`, `grpc`,
-    /// `a2a` and `mcp` is set.
+    /// Asks the gRPC health service, grpc.health.v1, over HTTP/2 (with TLS where `tls` is set). At most one of
+    /// `http`, `tcp`, `grpc`, `a2a` and `mcp` is set.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub grpc: Option<GrpcProbe>,
 
@@ -67,8 +67,8 @@ pub struct Probe {
     #[schemars(range(min = 1, max = 3_600_000))]
     pub latency_threshold_milliseconds: Option<i32>,
 
-    /// What it means that the agent asks for credentials and none were configured: `Fail` or `Pass` (a 401 is what
-    /// this agent owes a stranger). Absent means the orchestrator's default, `Fail` where nothing else was set.
+    /// What it means that the agent asks for credentials and none were configured: `Fail` or `Pass` (a 401 or 403
+    /// is what this agent owes a stranger). Absent means the orchestrator's default, `Fail` where nothing else was set.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "formats::of::<AuthenticationRequiredPolicy>")]
     pub on_authentication_required: Option<AuthenticationRequiredPolicy>,
@@ -338,7 +338,8 @@ pub enum CaKind {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ClientCertificateRef {
-    /// The name of a Secret of type kubernetes.io/tls in the same namespace, at most 253 characters. It must opt in.
+    /// The name of a Secret with the keys tls.crt and tls.key (as type kubernetes.io/tls has them) in the same namespace,
+    /// at most 253 characters. It must opt in.
     #[schemars(schema_with = "formats::object_name")]
     pub name: String,
 }

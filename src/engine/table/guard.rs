@@ -63,15 +63,24 @@ impl Entry {
 
     /// Notes since when it fails, if it did not before. Answers whether one that counts began to.
     pub(super) fn note(&mut self, outcome: &Outcome, healthy_before: bool, now: Duration) -> bool {
+        self.blind = matches!(outcome, Outcome::NotAsked(_));
         match outcome {
-            Outcome::Passed { .. } | Outcome::Denied { .. } => self.failing_since = None,
+            Outcome::Passed { .. } | Outcome::Denied { .. } => {
+                self.failing_since = None;
+                self.vouched = false;
+            }
             Outcome::Failed(_) if self.failing_since.is_none() && healthy_before => {
                 self.failing_since = Some(now);
-                return self.remote;
+                return self.remote && !self.vouched;
             }
             Outcome::Failed(_) | Outcome::NotAsked(_) => {}
         }
         false
+    }
+
+    /// It fails, and is still said to pass.
+    fn is_doubtful(&self) -> bool {
+        self.failing_since.is_some() && self.held.as_ref().is_some_and(|held| held.state.passes())
     }
 
     fn began_lately(&self, now: Duration) -> bool {
@@ -108,56 +117,87 @@ impl Table {
         }
     }
 
+    /// What is said of a target that comes while our own side is suspected: what was said of it before.
+    pub(super) fn held_from_start(&self, state: &TargetState, remote: bool) -> Option<Held> {
+        let known = state.has_verdict() || state.is_suspect();
+        let counted = Entry::was_healthy(state);
+        (self.guard.phase.is_active() && remote && known).then(|| Held { state: state.clone(), counted })
+    }
+
     /// A target began to fail: look at once, but not at every one of many.
     pub fn look_soon(&mut self) -> Option<Look> {
         let now = self.origin.elapsed();
         let due = now.saturating_sub(self.guard.scanned) >= SCAN_EVERY;
-        (due && !self.guard.phase.is_active()).then(|| self.look())
+        (due && !self.guard.phase.is_active()).then(|| self.judge(now))
     }
 
-    /// Looks at all targets; releases some of what waits for it.
+    /// Looks at all targets, and releases some of what waits for it: once a second, so that is the rate.
     pub fn look(&mut self) -> Look {
-        let now = self.origin.elapsed();
-        self.guard.scanned = now;
-        let mut look = Look { order: Order::Nothing, changed: Vec::new() };
-        let releasing = !self.guard.releasing.is_empty();
-        if self.guard.phase.is_active() || !releasing {
-            let (tally, patience) = self.tally(now);
-            self.guard.tally = tally;
-            let canaries = match self.guard.answers.as_slice() {
-                [] => Canaries::Silent,
-                answers if answers.iter().all(|(_, answer)| answer.is_ok()) => Canaries::Passing,
-                _ => Canaries::Failing,
-            };
-            look.order = self.guard.phase.step(now, tally, canaries, patience);
-        }
-        match look.order {
-            Order::Nothing => {}
-            Order::Hold => {
-                self.guard.answers.clear();
-                for entry in self.entries.values_mut().filter(|entry| entry.remote) {
-                    let state = entry.machine.state();
-                    let counted = Entry::was_healthy(state) || entry.began_lately(now);
-                    let known = state.has_verdict() || state.is_suspect();
-                    entry.held = known.then(|| Held { state: state.clone(), counted });
-                }
-            }
-            Order::Suspect | Order::Publish => {
-                self.guard.releasing =
-                    self.entries.iter().filter(|(_, e)| e.held.is_some()).map(|(key, _)| *key).collect();
-            }
-            Order::Void => {
-                self.guard.releasing.clear();
-                for entry in self.entries.values_mut() {
-                    if let Some(held) = entry.held.take().filter(|_| !entry.machine.state().passes()) {
-                        entry.machine = Machine::from_state(held.state);
-                    }
-                    entry.failing_since = None;
-                }
-            }
-        }
+        let mut look = self.judge(self.origin.elapsed());
         self.release_some(&mut look.changed);
         look
+    }
+
+    fn judge(&mut self, now: Duration) -> Look {
+        self.guard.scanned = now;
+        let (tally, patience) = self.tally(now);
+        self.guard.tally = tally;
+        let canaries = match self.guard.answers.as_slice() {
+            [] => Canaries::Silent,
+            answers if answers.iter().all(|(_, answer)| answer.is_ok()) => Canaries::Passing,
+            _ => Canaries::Failing,
+        };
+        let order = self.guard.phase.step(now, tally, canaries, patience);
+        match order {
+            Order::Nothing | Order::Suspect => {}
+            Order::Hold => self.hold(now),
+            Order::Publish => {
+                let held = self.entries.iter_mut().filter(|(_, entry)| entry.held.is_some());
+                self.guard.releasing = held
+                    .map(|(key, entry)| {
+                        // It is not counted again before it has passed: it is known to be its own fault.
+                        entry.vouched = entry.failing_since.is_some();
+                        *key
+                    })
+                    .collect();
+            }
+            Order::Void => self.forget(),
+        }
+        if matches!(self.guard.phase, Phase::Suspect { .. }) && self.guard.releasing.is_empty() {
+            // Also those that began to fail since then.
+            let doubtful = self.entries.iter().filter(|(_, entry)| entry.is_doubtful());
+            self.guard.releasing = doubtful.map(|(key, _)| *key).collect();
+        }
+        Look { order, changed: Vec::new() }
+    }
+
+    /// What is said of all targets stays as it is.
+    fn hold(&mut self, now: Duration) {
+        self.guard.answers.clear();
+        self.guard.releasing.clear();
+        for entry in self.entries.values_mut().filter(|entry| entry.remote) {
+            let state = entry.shown().clone();
+            let counted = !entry.vouched && (Entry::was_healthy(&state) || entry.began_lately(now));
+            let known = state.has_verdict() || state.is_suspect();
+            entry.held = known.then_some(Held { state, counted });
+        }
+    }
+
+    /// It was us: what was seen since it was held is void, but not what was vouched for before.
+    fn forget(&mut self) {
+        self.guard.releasing.clear();
+        for (key, entry) in &mut self.entries {
+            if entry.vouched {
+                self.guard.releasing.push_back(*key);
+                continue;
+            }
+            let truth = entry.machine.state();
+            let keep = truth.passes() || truth.denied.is_some();
+            if let Some(held) = entry.held.take().filter(|_| !keep) {
+                entry.machine = Machine::from_state(held.state);
+            }
+            entry.failing_since = None;
+        }
     }
 
     /// How many were healthy and fail, and the longest period of those that fail.
@@ -169,9 +209,11 @@ impl Table {
                 let counted = entry.held.as_ref().is_some_and(|held| held.counted);
                 (counted && entry.failing_since.is_some(), counted)
             } else {
-                let began = entry.began_lately(now);
-                (began, began || Entry::was_healthy(entry.machine.state()))
+                let began = !entry.vouched && entry.began_lately(now);
+                (began, !entry.vouched && Entry::was_healthy(entry.machine.state()))
             };
+            // What we could not even ask says nothing of how many answer.
+            let healthy = failing || (healthy && !entry.blind);
             tally.healthy += usize::from(healthy);
             if failing {
                 tally.failing += 1;
@@ -183,14 +225,22 @@ impl Table {
 
     fn release_some(&mut self, changed: &mut Vec<EndpointId>) {
         let suspect = self.guard.phase.is_active();
-        while changed.len() < RELEASED_PER_LOOK {
+        for _ in 0..self.guard.releasing.len() {
+            if changed.len() >= RELEASED_PER_LOOK {
+                return;
+            }
             let Some(key) = self.guard.releasing.pop_front() else { return };
             let Some(entry) = self.entries.get_mut(&key) else { continue };
+            if entry.vouched && entry.machine.state().passes() {
+                // Its threshold is not reached: later, or it would not come at this rate.
+                self.guard.releasing.push_back(key);
+                continue;
+            }
             let before = entry.shown().clone();
             if !suspect {
                 entry.held = None;
-            } else if entry.failing_since.is_some()
-                && let Some(held) = entry.held.as_mut().filter(|held| held.state.passes())
+            } else if entry.is_doubtful()
+                && let Some(held) = &mut entry.held
             {
                 held.state = guard::suspect();
             }

@@ -96,7 +96,7 @@ impl Group {
                 }
             };
             let failure = Failure::of(&trouble.error);
-            self.recover(failure).await;
+            self.recover(failure, deadline).await;
             match (failure, trouble.member) {
                 (Failure::Statement, Some(culprit)) => {
                     warn!(cause = %trouble.error, "the database refused one write");
@@ -139,11 +139,13 @@ impl Group {
         matches!(self.opener, Opener::Postgres(_)) && Instant::now() < deadline
     }
 
-    async fn recover(&mut self, failure: Failure) {
+    async fn recover(&mut self, failure: Failure, deadline: Instant) {
         match failure {
             Failure::Conflict | Failure::Statement => {
                 let rolled_back = match &mut self.connection {
-                    Some(opened) => opened.connection.rollback().await.is_ok(),
+                    Some(opened) => {
+                        matches!(timeout_at(deadline, opened.connection.rollback()).await, Ok(Ok(())))
+                    }
                     None => return,
                 };
                 if !rolled_back {

@@ -36,6 +36,10 @@ impl PostgresUrl {
     pub(super) fn parse(rest: &str) -> Result<PostgresUrl, &'static str> {
         let (address, query) = rest.split_once('?').unwrap_or((rest, ""));
         let (authority, database) = address.split_once('/').unwrap_or((address, ""));
+        // An @ that comes later is one of the password's neighbours: nobody knows where that ends.
+        if database.contains('@') || query.contains('@') || rest.contains('#') {
+            return Err("in a password / ? # and @ must be percent-encoded: %2F, %3F, %23, %40");
+        }
         if database.is_empty() {
             return Err("it names no database");
         }

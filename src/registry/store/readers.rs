@@ -17,11 +17,20 @@ const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
 const READ_TIMEOUT: Duration = Duration::from_secs(5);
 /// A connection that was idle for longer is asked whether it still lives.
 const TRUSTED: Duration = Duration::from_secs(1);
+/// A connection to a server among several is opened anew after so long: it may be to one that does not follow any more.
+const OLD: Duration = Duration::from_secs(20);
 
 pub(super) struct Readers {
     opener: Opener,
     room: Arc<Semaphore>,
-    idle: Mutex<Vec<(Connection, Instant)>>,
+    idle: Mutex<Vec<Idle>>,
+}
+
+/// A connection that nobody uses.
+struct Idle {
+    connection: Connection,
+    opened: Instant,
+    since: Instant,
 }
 
 impl Readers {
@@ -33,13 +42,14 @@ impl Readers {
     pub(super) async fn acquire(&self) -> Result<Reader<'_>, StoreError> {
         let acquired = timeout(ACQUIRE_TIMEOUT, async {
             let room = Arc::clone(&self.room).acquire_owned().await.map_err(|_| StoreError::Closed)?;
-            while let Some((mut connection, since)) = self.take_idle() {
-                if since.elapsed() < TRUSTED || connection.is_alive().await {
-                    return Ok(Reader { readers: self, connection, _room: room });
+            while let Some(Idle { mut connection, opened, since }) = self.take_idle() {
+                let old = matches!(self.opener, Opener::Postgres(_)) && opened.elapsed() > OLD;
+                if !old && (since.elapsed() < TRUSTED || connection.is_alive().await) {
+                    return Ok(Reader { readers: self, connection, opened, _room: room });
                 }
             }
             let connection = self.opener.open(Purpose::Read).await?;
-            Ok(Reader { readers: self, connection, _room: room })
+            Ok(Reader { readers: self, connection, opened: Instant::now(), _room: room })
         });
         acquired.await.map_err(|_| StoreError::Read(timed_out("no connection became free in time")))?
     }
@@ -53,16 +63,16 @@ impl Readers {
     pub(super) async fn close(&self) {
         self.room.close();
         let idle = std::mem::take(&mut *self.lock());
-        for (connection, _) in idle {
-            connection.close().await;
+        for one in idle {
+            one.connection.close().await;
         }
     }
 
-    fn take_idle(&self) -> Option<(Connection, Instant)> {
+    fn take_idle(&self) -> Option<Idle> {
         self.lock().pop()
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<(Connection, Instant)>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Idle>> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -72,6 +82,7 @@ impl Readers {
 pub(super) struct Reader<'a> {
     readers: &'a Readers,
     connection: Connection,
+    opened: Instant,
     _room: OwnedSemaphorePermit,
 }
 
@@ -85,7 +96,8 @@ impl Reader<'_> {
         match read.unwrap_or_else(|_| Err(timed_out("the read took too long"))) {
             Ok(value) => {
                 if !self.readers.room.is_closed() {
-                    self.readers.lock().push((self.connection, Instant::now()));
+                    let Reader { connection, opened, .. } = self;
+                    self.readers.lock().push(Idle { connection, opened, since: Instant::now() });
                 }
                 Ok(value)
             }

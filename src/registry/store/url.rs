@@ -87,13 +87,18 @@ fn file(rest: &str) -> Result<PathBuf, &'static str> {
     Ok(PathBuf::from(path))
 }
 
-/// The URL may be one of a server with a password, and it is about to be printed. Parameters may
-/// hold one too.
+/// The URL may be one of a server with a password, and it is about to be printed: of what cannot be
+/// read nobody knows where the password ends.
 fn without_credentials(text: &str) -> String {
-    let text = text.split(['?', '#']).next().unwrap_or_default();
-    match (text.split_once("://"), text.rsplit_once('@')) {
-        (Some((scheme, _)), Some((_, host))) => format!("{scheme}://***@{host}"),
-        _ => text.to_owned(),
+    match text.split_once("://") {
+        Some(("sqlite", _)) if !text.contains('@') => {
+            text.split(['?', '#']).next().unwrap_or_default().to_owned()
+        }
+        Some((scheme, _)) if scheme.chars().all(|c| c.is_ascii_alphanumeric() || c == '+') => {
+            format!("{scheme}://***")
+        }
+        None if !text.contains(['@', ':', '?']) => text.to_owned(),
+        _ => "***".to_owned(),
     }
 }
 
@@ -125,6 +130,10 @@ mod tests {
             ("postgresql://u:secret@h", "names no database"),
             ("postgresql://u:secret@h:x/d", "cannot be read"),
             ("postgresql://u:secret@h/d?sslmode=maybe", "sslmode"),
+            ("postgresql://u:secret?x@h/d", "percent"),
+            ("postgresql://u:secret#x@h/d", "percent"),
+            ("postgresql://u:12/secret@h/d", "percent"),
+            ("u:secret@h/d", "no scheme"),
             ("postgresql://u@h/d?password=secret", "parameter"),
             ("postgresql://u:secret@h/d?target_session_attrs=standby", "read-write"),
         ] {

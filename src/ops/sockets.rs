@@ -1,9 +1,11 @@
 //! The listening socket: bounded connections, bounded headers, and an end that lets calls finish.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
+use axum::extract::ConnectInfo;
+use axum::{Extension, Router};
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
@@ -19,13 +21,12 @@ const CONNECTIONS: usize = 4096;
 const HEADER_TIMEOUT: Duration = Duration::from_secs(30);
 /// All headers of a request together.
 const HEADER_BYTES: usize = 32 * 1024;
-/// For calls that run when the end begins.
-const GRACE: Duration = Duration::from_secs(5);
 /// After a failed accept (out of descriptors): others must get time to close.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// Serves until `shutdown`, then takes no new calls and gives the running ones [`GRACE`].
-pub(super) async fn serve(listener: TcpListener, router: Router, shutdown: &CancellationToken) {
+/// Serves until `shutdown`, then takes no new calls and gives the running ones `grace`. Routes are told
+/// who calls ([`ConnectInfo`]).
+pub async fn serve(listener: TcpListener, router: Router, shutdown: &CancellationToken, grace: Duration) {
     let connections = TaskTracker::new();
     let room = Arc::new(Semaphore::new(CONNECTIONS));
     // Cancelled when the grace period is over.
@@ -40,8 +41,9 @@ pub(super) async fn serve(listener: TcpListener, router: Router, shutdown: &Canc
             () = shutdown.cancelled() => break,
         };
         match accepted {
-            (permit, Ok((stream, _))) => {
-                let connection = run_connection(stream, router.clone(), shutdown.clone(), abort.clone());
+            (permit, Ok((stream, peer))) => {
+                let router = router.clone().layer(Extension(ConnectInfo::<SocketAddr>(peer)));
+                let connection = run_connection(stream, router, shutdown.clone(), abort.clone());
                 connections.spawn(async move {
                     connection.await;
                     drop(permit);
@@ -55,7 +57,7 @@ pub(super) async fn serve(listener: TcpListener, router: Router, shutdown: &Canc
     }
     drop(listener);
     connections.close();
-    if tokio::time::timeout(GRACE, connections.wait()).await.is_err() {
+    if tokio::time::timeout(grace, connections.wait()).await.is_err() {
         warn!(connections = connections.len(), "calls still run after the grace period and are cut");
         abort.cancel();
         connections.wait().await;
