@@ -64,7 +64,7 @@ async fn each_metric_of_cluster_mode_moves_when_its_thing_happens() {
     alert(prometheus, "AgentOrchestratorDown", false).await;
 
     // A right is gone: the status cannot be written.
-    let binding = "configurable-agents-orchestrator";
+    let binding = "configurable-agents:configurable-agents:orchestrator";
     bed.plane.kubectl(&["delete", "clusterrolebinding", binding]).await.ok();
     agent.stop().await;
     shows(&first, "reconcile_errors_total{error=\"forbidden\"}", any).await;

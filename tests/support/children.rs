@@ -35,8 +35,9 @@ fn spawn(command: Command) -> io::Result<Child> {
 fn guarded(program: &Path) -> Command {
     let setpriv = Path::new("/usr/bin/setpriv");
     if setpriv.exists() {
-        let mut command = Command::new(setpriv);
-        command.args(["--pdeathsig", "KILL"]).arg(program);
+        // In the background of a script Ctrl-C is ignored, and children would inherit that.
+        let mut command = Command::new("env");
+        command.arg("--default-signal=INT,QUIT").arg(setpriv).args(["--pdeathsig", "KILL"]).arg(program);
         command
     } else {
         Command::new(program)
