@@ -187,7 +187,8 @@ async fn install_twice(version: Version) {
         "configurable-agents-registry",
         "-n",
         NAME,
-        "-o=jsonpath={.metadata.resourceVersion}",
+        // Not resourceVersion: the controller writes status whenever it likes.
+        "-o=jsonpath={.metadata.generation} {.metadata.annotations}",
     ];
     let before = plane.kubectl(&registry).await.ok().stdout;
     let second = plane.kubectl(&["apply", "-f", &file]).await.ok();
