@@ -223,15 +223,17 @@ if ! $fast && [ ! -x "$deny_tools/bin/cargo-deny" ]; then
 fi
 step "format" cargo fmt --check
 step "lints" cargo clippy --locked --all-targets --all-features -- -D warnings
+# Tests have deadlines: what is still being built beside them would take their time. In this shell, not in a step's:
+# only it can wait for them.
+step "build of the tests" cargo test --locked --no-run --features postgres-tests
+[ -z "$planes_pid" ] || { wait "$planes_pid" && planes=built; }
+[ -z "$node_pid" ] || { wait "$node_pid" && node=built; }
+[ -z "$deny_pid" ] || wait "$deny_pid"
 step "tests" cargo test --locked --no-fail-fast --features postgres-tests
 touch "$work/output"
 $fast || step "browser tests" browser_tests
 if ! $fast; then
   cp "$work/output" "$work/before"
-  # In this shell, not in the step's: only it can wait for them.
-  if [ -n "$planes_pid" ]; then
-    wait "$planes_pid" && planes=built
-  fi
   step "cluster tests" cluster_tests
   if [ -n "$kubeconfig" ]; then
     tail -c "+$(($(stat -c %s "$work/before") + 1))" "$work/output" >"$work/cluster"
@@ -239,10 +241,8 @@ if ! $fast; then
   fi
 fi
 if $node_wanted; then
-  wait "$node_pid" && node=built
   step "node tests" node_tests
 fi
-[ -z "$deny_pid" ] || wait "$deny_pid"
 if $fast && [ ! -x "$deny_tools/bin/cargo-deny" ]; then
   say "dependencies: left out, cargo-deny is not built yet"
 else
