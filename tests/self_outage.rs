@@ -32,7 +32,6 @@ struct Bed {
 
 impl Bed {
     async fn start(canary: &str) -> Bed {
-        unshare(CloneFlags::CLONE_NEWNET).expect("a network of its own: run the tests as root");
         run("ip link set lo up");
         let hosts: Vec<Ipv4Addr> = (1..=AGENTS).map(|n| Ipv4Addr::new(10, 77, 0, n)).collect();
         let files = work_dir();
@@ -122,6 +121,12 @@ impl Bed {
 /// One test: a network belongs to a thread, and one thread starts all processes.
 #[tokio::test]
 async fn a_cut_of_our_own_network_writes_nothing_and_agents_that_die_are_called_failing() {
+    // The fast tier wants no root; with CI=true nothing may be left out.
+    if let Err(why) = unshare(CloneFlags::CLONE_NEWNET) {
+        assert_ne!(std::env::var("CI").as_deref(), Ok("true"), "no network of its own: {why}");
+        eprintln!("left out: a network of its own needs root ({why})");
+        return;
+    }
     let bed = Bed::start("10.77.0.8:8001").await;
     a_cut_is_said_and_writes_nothing_and_its_end_neither(&bed).await;
     when_the_canary_answers_only_the_dead_are_called_failing(&bed).await;
