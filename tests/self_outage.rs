@@ -1,5 +1,6 @@
 //! The self-outage guard in a network of its own, which is then cut. Needs root, `ip` and `nft`.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+#![allow(clippy::print_stderr, reason = "it says why it is left out")]
 
 #[path = "support/mod.rs"]
 mod support;
